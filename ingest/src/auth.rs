@@ -5,6 +5,9 @@
 //! each topic of a connection, when the topic is resolved, and not once for each publish. Without
 //! `listen.tls.client_ca` and `listen.users` the listener accepts every client, without a grant.
 //!
+//! When a file or a recorded grant changes, every connected client is looked at again: whoever could not connect any
+//! more, or would get other rights, is disconnected after its last acknowledgement.
+//!
 //! Refusals are counted by reason and never carry a payload: what a stranger sends is not stored.
 
 use std::sync::Arc;
@@ -16,14 +19,17 @@ mod authenticator;
 mod error;
 pub mod password;
 mod password_checks;
+mod principal;
+mod recorded;
 mod refusal;
 
-pub use self::error::AuthFileError;
 pub(crate) use self::{
     access_list::Grant,
-    authenticator::{AuthFiles, Authenticator, Credentials, Principal},
+    authenticator::{AuthFiles, Authenticator, Credentials},
+    principal::Principal,
     refusal::Refusal,
 };
+pub use self::{error::AuthFileError, recorded::GatewayGrants};
 
 /// The known identity of a client and its rights. The default is a client behind a broker: the
 /// broker authenticates and authorizes it.

@@ -39,7 +39,7 @@ mod topic;
 // `acks` names the module as it was called before.
 
 pub use crate::{
-    auth::{AuthFileError, password},
+    auth::{AuthFileError, GatewayGrants, password},
     listen::MqttListener,
     metrics::IngestMetrics,
     pipeline::Pipeline,

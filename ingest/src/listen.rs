@@ -33,7 +33,7 @@ use tracing::{info, warn};
 pub use self::detached::Detached;
 use self::{connection::Connection, slots::ClientSlots};
 use crate::{
-    auth::{AuthFileError, Authenticator},
+    auth::{AuthFileError, Authenticator, GatewayGrants},
     limits::FILES_LOOK_SECONDS,
     metrics::Closed,
     pipeline::Pipeline,
@@ -62,6 +62,7 @@ pub enum BindError {
 pub struct MqttListener {
     socket: TcpListener,
     address: SocketAddr,
+    grants: watch::Receiver<Arc<GatewayGrants>>,
     shared: Arc<Shared>,
 }
 
@@ -72,7 +73,24 @@ struct Shared {
     pipeline: Pipeline,
     slots: ClientSlots,
     authenticator: Authenticator,
-    draining: watch::Sender<bool>,
+    signals: watch::Sender<Signals>,
+}
+
+/// What every connection must notice.
+#[derive(Debug, Clone, Copy, Default)]
+struct Signals {
+    /// The shutdown has begun.
+    draining: bool,
+    /// Counts the changes of files and of recorded grants.
+    rights: u64,
+}
+
+impl Signals {
+    /// The shutdown.
+    const DRAINING: Self = Self {
+        draining: true,
+        rights: 0,
+    };
 }
 
 /// The pause after an accept that failed because a resource ran out, such as file descriptors.
@@ -84,23 +102,36 @@ impl MqttListener {
     /// # Errors
     /// [`BindError`] if the address cannot be bound, or a file of the settings cannot be used.
     pub async fn bind(settings: ListenSettings, pipeline: Pipeline) -> Result<Self, BindError> {
+        let (_, nothing) = watch::channel(Arc::default());
+        Self::bind_with(settings, pipeline, nothing).await
+    }
+
+    /// The same, with recorded grants of gateways, which may change at any time.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind).
+    pub async fn bind_with(
+        settings: ListenSettings,
+        pipeline: Pipeline,
+        grants: watch::Receiver<Arc<GatewayGrants>>,
+    ) -> Result<Self, BindError> {
         let address = settings.address;
         let fail = |cause| BindError::Address { address, cause };
-        let authenticator = Authenticator::open(&settings)?;
+        let authenticator = Authenticator::open(&settings, grants.clone())?;
         warn_if_open(&settings);
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
-        let draining = watch::Sender::new(false);
         let shared = Shared {
             settings,
             pipeline,
             slots: ClientSlots::default(),
             authenticator,
-            draining,
+            signals: watch::Sender::default(),
         };
         Ok(Self {
             socket,
             address,
+            grants,
             shared: Arc::new(shared),
         })
     }
@@ -120,7 +151,12 @@ impl MqttListener {
 
     async fn run_until(self, mut shutdown: BoxFuture<'_, ()>) {
         info!(address = %self.address, "listening for MQTT");
-        let Self { socket, shared, .. } = self;
+        let Self {
+            socket,
+            mut grants,
+            shared,
+            ..
+        } = self;
         let permits = Arc::new(Semaphore::new(shared.settings.connections_max));
         let mut connections = JoinSet::new();
         let mut crowded = false;
@@ -149,12 +185,24 @@ impl MqttListener {
                 _ = look.tick(), if shared.authenticator.has_files() => {
                     let shared = Arc::clone(&shared);
                     // The task waits only for the disk, and nothing waits for the task.
-                    drop(tokio::task::spawn_blocking(move || shared.authenticator.refresh()));
+                    drop(tokio::task::spawn_blocking(move || {
+                        if shared.authenticator.refresh() {
+                            shared.rights_changed();
+                        }
+                    }));
                 }
+                Ok(()) = grants.changed() => shared.rights_changed(),
             }
         }
         drop(socket);
         drain(&shared, connections).await;
+    }
+}
+
+impl Shared {
+    /// Has every connection look at its rights again.
+    fn rights_changed(&self) {
+        self.signals.send_modify(|signals| signals.rights += 1);
     }
 }
 
@@ -177,7 +225,9 @@ fn warn_if_open(settings: &ListenSettings) {
 /// Waits for the connections to end, for at most the settings' grace.
 async fn drain(shared: &Shared, mut connections: JoinSet<()>) {
     let count = connections.len();
-    shared.draining.send_replace(true);
+    shared
+        .signals
+        .send_modify(|signals| signals.draining = true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if time::timeout(shared.settings.drain_grace, ended)
         .await

@@ -211,6 +211,12 @@ impl MemorySettings {
 }
 
 impl ListenSettings {
+    /// Returns true if grants that the lake records count.
+    #[must_use]
+    pub fn follows_grants(&self) -> bool {
+        self.access.as_ref().is_some_and(|access| access.grants)
+    }
+
     /// Appends a sentence to `problems` for every mistake.
     pub fn check(&self, problems: &mut Vec<String>) {
         if self.connections_max == 0 {

@@ -74,6 +74,12 @@ pub enum QueryError {
     /// The grant was withdrawn, or it ended, while the answer was sent.
     #[error("the grant for this answer has ended")]
     GrantEnded,
+    /// The access log cannot be written, and the method needs it.
+    #[error(
+        "the access log cannot be written now, and extracts and changes of grants are refused until it can; the \
+         service's own log says why"
+    )]
+    Unrecorded,
     /// The deadline passed.
     #[error("the deadline passed; ask a shorter period, or allow more time")]
     Deadline,
@@ -148,7 +154,7 @@ impl QueryError {
             Self::NoRight(_) | Self::GrantEnded => Status::permission_denied(self.to_string()),
             Self::Deadline => Status::deadline_exceeded(self.to_string()),
             Self::TooLarge | Self::Crowded => Status::resource_exhausted(self.to_string()),
-            Self::FileReplaced => Status::unavailable(self.to_string()),
+            Self::FileReplaced | Self::Unrecorded => Status::unavailable(self.to_string()),
             Self::Scan(error) if is_out_of_memory(error) => {
                 tracing::warn!(error = %with_causes(&self), "a question outgrew its memory");
                 Self::TooLarge.status()

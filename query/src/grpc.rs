@@ -3,6 +3,7 @@
 //! [`server`] holds the service and what its methods share; every service is a file of its own.
 
 mod access;
+mod asked;
 mod concurrent;
 mod dead_letters;
 mod indicators;

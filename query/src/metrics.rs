@@ -41,6 +41,8 @@ pub struct QueryMetrics {
     pub(crate) entries_recorded: Counter,
     pub(crate) cache_bytes: Gauge,
     pub(crate) open: Gauge,
+    pub(crate) access_records: Counter,
+    pub(crate) access_lost: Counter,
 }
 
 impl Default for QueryMetrics {
@@ -60,6 +62,8 @@ impl Default for QueryMetrics {
             entries_recorded: Counter::default(),
             cache_bytes: Gauge::default(),
             open: Gauge::default(),
+            access_records: Counter::default(),
+            access_lost: Counter::default(),
         }
     }
 }
@@ -124,16 +128,30 @@ impl QueryMetrics {
             m.entries_recorded.clone(),
         );
         to.register(
-            "open",
-            "1 if whoever reaches the service may read and declare everything, by query.open",
-            m.open.clone(),
-        );
-        to.register(
             "cache_bytes",
             "Bytes of folded days and of the registry held",
             m.cache_bytes.clone(),
         );
+        metrics.register_access(to);
         metrics
+    }
+
+    fn register_access(&self, to: &mut Registry) {
+        to.register(
+            "open",
+            "1 if whoever reaches the service may read and declare everything, by query.open",
+            self.open.clone(),
+        );
+        to.register(
+            "access_records",
+            "Records written to the access log",
+            self.access_records.clone(),
+        );
+        to.register(
+            "access_lost",
+            "Records of the access log that were lost, for it could not be written",
+            self.access_lost.clone(),
+        );
     }
 }
 

@@ -71,6 +71,9 @@ pub struct QuerySettings {
     /// True if everyone who reaches the address may read and declare everything. Without it, a service at which nobody
     /// can prove a name listens on this machine alone.
     pub open: bool,
+    /// True if requests are recorded in the lake's access log. Extracts and changes of grants are then refused while it
+    /// cannot be written.
+    pub access_log: bool,
     /// Callers that record and revoke grants, such as `certificate:NAME`. This alone shows them no data.
     pub administrators: Vec<String>,
     /// TLS, and the certificates of callers.
@@ -112,6 +115,7 @@ impl Default for QuerySettings {
             proof_key: None,
             plan_files: Vec::new(),
             open: false,
+            access_log: true,
             tls: None,
             jwt: None,
             administrators: Vec::new(),

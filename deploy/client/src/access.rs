@@ -1,4 +1,4 @@
-//! `whoami`, `grant`, `revoke` and `grants`: who may do what.
+//! `whoami`, `grant`, `revoke`, `grants` and `access-log`: who may do what, and who did.
 
 use clap::{Args, Subcommand, ValueEnum};
 use greenpark_console::{output::line, sheet::Sheet};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     answer_parts::stamp_json,
     connection::{ClientArgs, QueryConnection, refusal},
+    name::period,
     question::as_of,
 };
 
@@ -40,6 +41,8 @@ pub enum AccessCommand {
     Revoke(RevokeArgs),
     /// List grants in force or to come, by caller.
     Grants(GrantsArgs),
+    /// Show who asked what, and what came of it.
+    AccessLog(AccessLogArgs),
 }
 
 /// Runs a command about callers and grants.
@@ -52,6 +55,7 @@ pub async fn run(command: &AccessCommand) -> anyhow::Result<()> {
         AccessCommand::Grant(args) => grant(args).await,
         AccessCommand::Revoke(args) => revoke(args).await,
         AccessCommand::Grants(args) => grants(args).await,
+        AccessCommand::AccessLog(args) => access_log(args).await,
     }
 }
 
@@ -116,6 +120,23 @@ pub struct GrantsArgs {
     /// As they were known at an instant (2026-03-31T18:00:00+08:00) or at the end of a day [default: now].
     #[arg(long, value_name = "WHEN")]
     pub as_of: Option<String>,
+    /// Where to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Arguments of `access-log`.
+#[derive(Debug, Clone, Args)]
+pub struct AccessLogArgs {
+    /// parks/- for everything, or parks/P for requests about that park.
+    #[arg(default_value = "parks/-")]
+    pub name: String,
+    /// The days: 2026-11-30, 2026-11, 2026-Q4, 2026 or 2026-11-01..2026-11-15 [default: today].
+    #[arg(long, value_name = "PERIOD", value_parser = period)]
+    pub period: Option<api::Period>,
+    /// Only of this caller, such as certificate:scada.
+    #[arg(long, value_name = "CALLER")]
+    pub caller: Option<String>,
     /// Where to.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -197,6 +218,74 @@ async fn grants(args: &GrantsArgs) -> anyhow::Result<()> {
     }
     let whole = json!({ "grants": all.iter().map(grant_json).collect::<Vec<_>>() });
     grant_sheet(&all, whole).print(args.client.format)
+}
+
+/// Prints records of the access log.
+async fn access_log(args: &AccessLogArgs) -> anyhow::Result<()> {
+    let service = QueryConnection::open(&args.client).await?;
+    let request = api::StreamAccessLogRequest {
+        parent: args.name.clone(),
+        period: args.period.clone(),
+        caller: args.caller.clone().unwrap_or_default(),
+    };
+    let records = service.access().stream_access_log(request).await;
+    let mut records = records.map_err(refusal)?.into_inner();
+    let mut all = Vec::new();
+    while let Some(record) = records.message().await.map_err(refusal)? {
+        all.push(record);
+    }
+    access_log_sheet(&all).print(args.client.format)
+}
+
+/// Formats records of the access log with a row each.
+#[must_use]
+pub fn access_log_sheet(records: &[api::AccessLogRecord]) -> Sheet {
+    let header = [
+        "at", "event", "caller", "source", "method", "asked", "decision", "by", "requests", "rows",
+        "bytes", "sha256",
+    ];
+    let whole = json!({ "records": records.iter().map(record_json).collect::<Vec<_>>() });
+    let mut sheet = Sheet::new(&header, &[8, 9, 10], whole);
+    let number = |number: Option<u64>| number.map(|n| n.to_string()).unwrap_or_default();
+    for of in records {
+        sheet.push(vec![
+            stamp_json(of.at.as_ref())
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            of.event.clone(),
+            of.caller.clone(),
+            of.source.clone(),
+            of.method.clone(),
+            of.scope_asked.clone(),
+            of.decision.clone(),
+            of.determined_by.clone(),
+            of.requests.to_string(),
+            number(of.rows),
+            number(of.bytes),
+            of.extract_sha256.clone(),
+        ]);
+    }
+    sheet
+}
+
+fn record_json(of: &api::AccessLogRecord) -> Value {
+    json!({
+        "at": stamp_json(of.at.as_ref()),
+        "event": of.event,
+        "request_id": of.request_id,
+        "caller": of.caller,
+        "source": of.source,
+        "method": of.method,
+        "scope_asked": of.scope_asked,
+        "decision": of.decision,
+        "determined_by": of.determined_by,
+        "requests": of.requests,
+        "rows": of.rows,
+        "bytes": of.bytes,
+        "extract_sha256": of.extract_sha256,
+        "versions": of.versions,
+    })
 }
 
 impl GrantName {

@@ -193,6 +193,13 @@ async fn files(lake: &Lake, books: &[BookInspection], findings: &mut Findings) {
         }
         Err(error) => astray.push(chain(&error)),
     }
+    match lake.astray_access_log().await {
+        Ok((named, found)) => {
+            count += named;
+            astray.extend(found.iter().map(ToString::to_string));
+        }
+        Err(error) => astray.push(chain(&error)),
+    }
     if astray.is_empty() {
         let seen = format!("all {count} that the books name are there, with their size");
         return findings.ok("files", seen, "");

@@ -4,6 +4,7 @@
 //! it has an effect. Order of start: lake, log, processor, query, ingest; a stop drains ingest first, so that all
 //! acknowledged readings are in the log when the processor flushes.
 
+mod gateway_grants;
 mod gauges;
 mod processing;
 mod roles;
@@ -32,6 +33,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use self::{
+    gateway_grants::Follower as GrantsFollower,
     gauges::Gauges,
     processing::{AtEnd, Newest, Processing},
     waiting::Watched,
@@ -64,6 +66,7 @@ struct Bound {
     dead_letter_archiver: Option<DeadLetterArchiver>,
     query: Option<(greenpark_query::QueryService, TcpListener)>,
     listener: Option<MqttListener>,
+    gateway_grants: Option<GrantsFollower>,
     subscriber: Option<Subscriber>,
 }
 
@@ -175,7 +178,7 @@ fn refuse_open_access(settings: &Settings, roles: Roles) -> Result<(), Mistakes>
     if roles.ingests() && !listen.address.ip().is_loopback() && listen.access.is_none() {
         mistakes.push(format!(
             "listen.access: at {} whoever reaches the listener could publish for any park and enterprise; name a file \
-             that says who may publish for whom (listen.access.file) and how clients prove their names (listen.users or \
+             that says who may publish for whom (listen.access.file), or let grants say it (listen.access.grants), and how clients prove their names (listen.users or \
              listen.tls.client_ca), or listen at 127.0.0.1 (listen.address, --mqtt)",
             listen.address
         ));
@@ -204,7 +207,8 @@ async fn bind(
         true => Some(waiting::open_log(settings, health).await?),
         false => None,
     };
-    let lake = match roles.processes() || roles.answers() {
+    let follows_grants = roles.ingests() && settings.listen.follows_grants();
+    let lake = match roles.processes() || roles.answers() || follows_grants {
         true => Some(waiting::open_lake(settings, health).await?),
         false => None,
     };
@@ -221,7 +225,15 @@ async fn bind(
         if let Some(subscribe) = &settings.subscribe {
             bound.subscriber = Some(Subscriber::new(subscribe.clone(), pipeline.clone())?);
         }
-        let bind = MqttListener::bind(settings.listen.clone(), pipeline).await;
+        let listen = settings.listen.clone();
+        let bind = match lake.as_ref().filter(|_| follows_grants) {
+            None => MqttListener::bind(listen, pipeline).await,
+            Some(lake) => {
+                let (follower, grants) = GrantsFollower::of(lake).await?;
+                bound.gateway_grants = Some(follower);
+                MqttListener::bind_with(listen, pipeline, grants).await
+            }
+        };
         bound.listener = Some(bind.map_err(|error| match error {
             BindError::Address { address, cause } => bind_error(address, &cause, "--mqtt"),
             other => other.into(),
@@ -351,6 +363,12 @@ fn run(bound: Bound, services: &mut Services, health: &Health) {
             part.ready();
             subscriber.run(shutdown.cancelled_owned()).await;
             part.unready("stopped");
+            Ok(())
+        });
+    }
+    if let Some(follower) = bound.gateway_grants {
+        services.start("gateway-grants", |shutdown| async move {
+            follower.run(shutdown).await;
             Ok(())
         });
     }

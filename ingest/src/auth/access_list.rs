@@ -20,8 +20,10 @@
 
 use serde::Deserialize;
 
-use crate::topic::Origin;
+use greenpark_model::id::{EnterpriseId, ParkId};
 use greenpark_tls::is_name;
+
+use crate::topic::Origin;
 
 /// Stands for the user's name in a topic filter.
 const USER: &str = "%u";
@@ -96,6 +98,14 @@ impl AccessList {
         }
     }
 
+    /// A list that lets nobody publish.
+    pub(crate) fn empty() -> Self {
+        Self {
+            client_id: None,
+            rules: Vec::new(),
+        }
+    }
+
     /// Parses an access list.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let File { client_id, rule } = toml::from_str(text).map_err(|error| error.to_string())?;
@@ -118,16 +128,24 @@ impl AccessList {
         wanted.is_none_or(|wanted| wanted.replace(USER, name) == client_id)
     }
 
-    /// Returns the grant of the user `name`.
-    pub(crate) fn grant(&self, name: &str) -> Grant {
+    /// Returns the grant of the user `name`, who may also publish under this name for the enterprises `recorded`.
+    pub(crate) fn grant<'a>(
+        &self,
+        name: &str,
+        recorded: impl Iterator<Item = &'a (ParkId, EnterpriseId)>,
+    ) -> Grant {
         let level = |level: &String| match level.as_str() {
             "+" => Level::Any,
             other => Level::Is(other.replace(USER, name)),
         };
         let named = |rule: &&Rule| rule.users.iter().any(|user| user == "*" || user == name);
         let patterns = self.rules.iter().filter(named).flat_map(|r| &r.publish);
+        let listed = patterns.map(|p| p.0.each_ref().map(level));
+        let recorded = recorded.map(|(park, enterprise)| {
+            [park.as_str(), enterprise.as_str(), name].map(|id| Level::Is(id.to_owned()))
+        });
         Grant {
-            gateways: patterns.map(|p| p.0.each_ref().map(level)).collect(),
+            gateways: listed.chain(recorded).collect(),
         }
     }
 }

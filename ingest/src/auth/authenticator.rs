@@ -8,17 +8,24 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use greenpark_tls::{ClientCertificate, Stamp, TlsSettings, common_name, server_config};
-use rustls::pki_types::CertificateDer;
+use greenpark_tls::{
+    ClientCertificate, Stamp, TlsSettings, client_verifier, common_name, server_config,
+};
+use rustls::{
+    pki_types::{CertificateDer, UnixTime},
+    server::danger::ClientCertVerifier,
+};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::{
-    Refusal,
+    GatewayGrants, Principal, Refusal,
     access_list::{AccessList, Grant},
     error::AuthFileError,
     password::Users,
     password_checks::{PasswordChecks, PasswordFile},
+    principal::Proof,
 };
 use crate::settings::ListenSettings;
 
@@ -29,6 +36,8 @@ pub(crate) struct Authenticator {
     files: RwLock<Arc<AuthFiles>>,
     seen: Mutex<Vec<Stamp>>,
     password_checks: PasswordChecks,
+    /// Grants that are recorded outside the settings; they change while clients are connected.
+    recorded: watch::Receiver<Arc<GatewayGrants>>,
 }
 
 /// Returns the files as they were read last.
@@ -36,6 +45,7 @@ pub(crate) struct AuthFiles {
     pub(crate) tls: Option<TlsAcceptor>,
     /// Whether clients must present a certificate; `None` if the listener does not ask for one.
     certificates: Option<ClientCertificate>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
     users: Option<PasswordFile>,
     access: AccessList,
 }
@@ -43,20 +53,13 @@ pub(crate) struct AuthFiles {
 /// The credentials that a client presents.
 #[derive(Debug)]
 pub(crate) struct Credentials<'a> {
-    /// The client's certificate, verified by TLS.
-    pub(crate) certificate: Option<CertificateDer<'static>>,
+    /// The client's certificate, verified by TLS, and those that lead to its authority.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) username: Option<&'a str>,
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) client_id: &'a str,
     /// The address that the client connects from.
     pub(crate) address: IpAddr,
-}
-
-/// A client that has proved its name.
-#[derive(Debug, Clone)]
-pub(crate) struct Principal {
-    pub(crate) name: String,
-    pub(crate) grant: Arc<Grant>,
 }
 
 impl std::fmt::Debug for AuthFiles {
@@ -70,14 +73,18 @@ impl std::fmt::Debug for AuthFiles {
 }
 
 impl Authenticator {
-    /// Reads the files that `settings` name.
-    pub(crate) fn open(settings: &ListenSettings) -> Result<Self, AuthFileError> {
+    /// Reads the files that `settings` name; follows `recorded` if the settings say so.
+    pub(crate) fn open(
+        settings: &ListenSettings,
+        recorded: watch::Receiver<Arc<GatewayGrants>>,
+    ) -> Result<Self, AuthFileError> {
         let seen = stamps(settings);
         Ok(Self {
             settings: settings.clone(),
             files: RwLock::new(Arc::new(AuthFiles::open(settings)?)),
             seen: Mutex::new(seen),
             password_checks: PasswordChecks::default(),
+            recorded,
         })
     }
 
@@ -91,25 +98,59 @@ impl Authenticator {
         Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again if one has changed; connected clients keep their rights. If a file is
-    /// invalid, the old contents stay in use and one warning is logged.
-    pub(crate) fn refresh(&self) {
+    /// Reads the files again if one has changed; returns true if that succeeded. If a file is invalid, the old
+    /// contents stay in use and one warning is logged.
+    pub(crate) fn refresh(&self) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamps(&self.settings);
         if *seen == now {
-            return;
+            return false;
         }
         *seen = now;
         match AuthFiles::open(&self.settings) {
             Ok(files) => {
                 *self.files.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(files);
                 info!("read certificates, users and access list again");
+                true
             }
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "a file of the listener has changed and is wrong; what was read before stays"
-            ),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a file of the listener has changed and is wrong; what was read before stays"
+                );
+                false
+            }
         }
+    }
+
+    /// Returns true if `principal` could connect now with this client id, and would get the same rights.
+    pub(crate) fn still_permits(&self, principal: &Principal, client_id: &str) -> bool {
+        let (files, proof) = (self.files(), &principal.proof);
+        if let Some((own, authorities)) = proof.certificates.split_first() {
+            let verified = files
+                .verifier
+                .as_ref()
+                .map(|verifier| verifier.verify_client_cert(own, authorities, UnixTime::now()));
+            if verified.is_none_or(|verified| verified.is_err()) {
+                return false;
+            }
+        }
+        if let Some(hash) = &proof.password {
+            let users = files.users.as_ref();
+            if users.and_then(|users| users.hash(&principal.name)) != Some(hash) {
+                return false;
+            }
+        }
+        let grant = self.grant(&files, &principal.name, proof);
+        files.access.admits_client_id(&principal.name, client_id) && grant == *principal.grant
+    }
+
+    fn grant(&self, files: &AuthFiles, name: &str, proof: &Proof) -> Grant {
+        let recorded = match self.settings.follows_grants() {
+            true => Arc::clone(&self.recorded.borrow()),
+            false => Arc::default(),
+        };
+        files.access.grant(name, recorded.of(&proof.caller(name)))
     }
 
     /// Authenticates a client; `None` if no client has to prove a name.
@@ -121,7 +162,7 @@ impl Authenticator {
         if files.users.is_none() && files.certificates.is_none() {
             return Ok(None);
         }
-        let certified = match &credentials.certificate {
+        let certified = match credentials.certificates.first() {
             Some(certificate) => Some(common_name(certificate).ok_or(Refusal::NoName)?),
             None => None,
         };
@@ -130,8 +171,10 @@ impl Authenticator {
         }
         let username = credentials.username.filter(|name| !name.is_empty());
         let alone = files.certificates == Some(ClientCertificate::Optional) && certified.is_some();
+        let mut hash = None;
         match (&files.users, username) {
             (Some(file), Some(name)) => {
+                hash = file.hash(name).cloned();
                 let password = credentials.password.unwrap_or_default();
                 let (name, address) = (name.to_owned(), credentials.address);
                 if !self
@@ -156,8 +199,15 @@ impl Authenticator {
         if !files.access.admits_client_id(&name, credentials.client_id) {
             return Err(Refusal::ClientId);
         }
-        let grant = Arc::new(files.access.grant(&name));
-        Ok(Some(Principal { name, grant }))
+        let proof = Proof {
+            certificates: credentials.certificates,
+            password: hash,
+        };
+        Ok(Some(Principal {
+            grant: Arc::new(self.grant(files, &name, &proof)),
+            name,
+            proof,
+        }))
     }
 }
 
@@ -175,15 +225,18 @@ impl AuthFiles {
             let path = users.file.clone();
             parsed.map_err(|cause| AuthFileError::Users { path, cause })
         });
-        let access = settings.access.as_ref().map(|access| {
-            let parsed = AccessList::parse(&read(&access.file)?);
-            let path = access.file.clone();
-            parsed.map_err(|reason| AuthFileError::AccessList { path, reason })
+        let access = settings.access.as_ref().map(|access| match &access.file {
+            None => Ok(AccessList::empty()),
+            Some(path) => AccessList::parse(&read(path)?).map_err(|reason| {
+                let path = path.clone();
+                AuthFileError::AccessList { path, reason }
+            }),
         });
         let certificates = tls.and_then(TlsSettings::asks_for);
         Ok(Self {
             tls: acceptor.map(|config| TlsAcceptor::from(Arc::new(config))),
             certificates,
+            verifier: tls.map(client_verifier).transpose()?.flatten(),
             users: users.transpose()?.map(PasswordFile::new),
             access: access.transpose()?.unwrap_or_else(AccessList::own),
         })
@@ -200,7 +253,8 @@ fn read(path: &Path) -> Result<String, AuthFileError> {
 fn files(settings: &ListenSettings) -> impl Iterator<Item = &Path> {
     let tls = settings.tls.iter().flat_map(TlsSettings::files);
     let users = settings.users.as_ref().map(|users| users.file.as_path());
-    let access = settings.access.as_ref().map(|access| access.file.as_path());
+    let access = settings.access.as_ref();
+    let access = access.and_then(|access| access.file.as_deref());
     tls.chain([users, access].into_iter().flatten())
 }
 

@@ -60,7 +60,8 @@ pub enum PasswordError {
 }
 
 /// A hash with its parameters.
-struct Hash {
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Hash {
     iterations: NonZeroU32,
     salt: Vec<u8>,
     digest: Vec<u8>,
@@ -78,6 +79,12 @@ impl fmt::Debug for Users {
         f.debug_struct("Users")
             .field("count", &self.by_name.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hash").finish_non_exhaustive()
     }
 }
 
@@ -162,6 +169,11 @@ impl Users {
     /// Returns true if the file has a line for `name`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
+    }
+
+    /// Returns the hash of the password of `name`.
+    pub(super) fn hash(&self, name: &str) -> Option<&Hash> {
+        self.by_name.get(name)
     }
 
     /// Returns true if `password` is the password of `name`. An empty password never matches. Takes

@@ -21,7 +21,10 @@ use tokio::{
     task,
 };
 
-use super::{Refusal, password::Users};
+use super::{
+    Refusal,
+    password::{Hash, Users},
+};
 use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_CHECKS_OF_STRANGERS};
 
 /// The number of (name, address) entries above which entries without a running check are removed.
@@ -57,6 +60,11 @@ impl PasswordFile {
             users: Arc::new(users),
             verified: Arc::default(),
         }
+    }
+
+    /// The hash of the password of `name`.
+    pub(super) fn hash(&self, name: &str) -> Option<&Hash> {
+        self.users.hash(name)
     }
 }
 

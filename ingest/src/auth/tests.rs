@@ -92,7 +92,7 @@ fn an_access_list_binds_a_name_to_its_gateways() {
     let nobody = Sender::default();
     let may = |name: &str, topic: &str| {
         let origin = routes.resolve(topic, &nobody).origin;
-        access.grant(name).covers(&origin)
+        access.grant(name, [].iter()).covers(&origin)
     };
     for (name, topic, expected) in [
         ("g1", "park/p1/e1/g1/up/readings", true),
@@ -109,7 +109,7 @@ fn an_access_list_binds_a_name_to_its_gateways() {
         assert_eq!(may(name, topic), expected, "{name} {topic}");
     }
     assert!(access.admits_client_id("g1", "g1") && !access.admits_client_id("g1", "g2"));
-    let grant = access.grant("g1");
+    let grant = access.grant("g1", [].iter());
     assert!(grant.covers_filter("park/p1/e1/g1/down/#"));
     for foreign in [
         "park/p1/e1/g2/down/#",

@@ -20,7 +20,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    Shared,
+    Shared, Signals,
     handshake::{AcceptedClient, Terms},
     intake::{Intake, ReadOutcome, Stop},
     output::Output,
@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     acks::Released,
+    auth::Principal,
     metrics::Closed,
     mqtt::{self, Publish, Reason, Version, Will},
     pipeline::Append,
@@ -60,7 +61,7 @@ pub(super) struct Connection {
     append: Option<Append>,
     output: Output,
     timers: Timers,
-    draining: watch::Receiver<bool>,
+    signals: watch::Receiver<Signals>,
     ending: Option<Ending>,
     _counted: Counted,
 }
@@ -68,7 +69,12 @@ pub(super) struct Connection {
 /// The client of a connection.
 struct Client {
     peer: SocketAddr,
+    /// Its client id.
+    id: String,
     version: Version,
+    principal: Option<Principal>,
+    /// The number of the rights that it was last found to have.
+    rights: u64,
     slot: ClientSlot,
     will: Option<Will>,
     /// Whether the refusal of a topic was already logged.
@@ -95,7 +101,8 @@ impl Drop for Counted {
 enum Event {
     TakenOver,
     PredecessorDone,
-    Draining,
+    /// The shutdown begins, or rights have changed.
+    Signal(Signals),
     Appended(Result<Released, AppendError>),
     Read(io::Result<ReadOutcome>),
     Writable,
@@ -111,6 +118,8 @@ impl Connection {
             peer,
             connect,
             identity,
+            principal,
+            rights,
             slot,
             rest,
         } = accepted;
@@ -125,7 +134,10 @@ impl Connection {
             socket,
             client: Client {
                 peer,
+                id: connect.client_id,
                 version: connect.version,
+                principal,
+                rights,
                 slot,
                 will: connect.will,
                 refusal_logged: false,
@@ -133,7 +145,7 @@ impl Connection {
             append: None,
             output: Output::default(),
             timers: Timers::new(connect.keep_alive_s, shared.settings.packet_deadline),
-            draining: shared.draining.subscribe(),
+            signals: shared.signals.subscribe(),
             ending: None,
             _counted: Counted::new(&shared.pipeline.metrics().connections),
             shared,
@@ -205,6 +217,12 @@ impl Connection {
         } = &mut self.client.slot;
         let mut predecessor = OptionFuture::from(predecessor.as_mut());
         let mut append = OptionFuture::from(self.append.as_mut());
+        let rights = self.client.rights;
+        let signal = self
+            .signals
+            .wait_for(|now| now.draining || now.rights != rights);
+        // Without a listener the process ends.
+        let signal = signal.map(|now| now.map_or(Signals::DRAINING, |now| *now));
         let receipts = self.timers.receipts.as_mut().filter(|_| serving);
         let mut receipts = pin!(OptionFuture::from(receipts.map(Interval::tick)));
         let writing = !self.output.is_written() || self.socket.is_behind();
@@ -217,7 +235,7 @@ impl Connection {
         tokio::select! {
             biased;
             _ = taken_over, if serving => Event::TakenOver,
-            () = self.draining.wait_for(|draining| *draining).map(drop), if serving => Event::Draining,
+            signal = signal, if serving => Event::Signal(signal),
             Some(_gone) = &mut predecessor => Event::PredecessorDone,
             Some(done) = &mut append => Event::Appended(done),
             event = moved, if reading || writing => event,
@@ -244,7 +262,10 @@ impl Connection {
         match event {
             Event::PredecessorDone => self.client.slot.predecessor = None,
             Event::TakenOver => self.end(Closed::TakenOver, Some(Reason::SessionTakenOver)),
-            Event::Draining => self.end(Closed::Shutdown, Some(Reason::ShuttingDown)),
+            Event::Signal(signals) if signals.draining => {
+                self.end(Closed::Shutdown, Some(Reason::ShuttingDown))
+            }
+            Event::Signal(signals) => self.check_rights(signals.rights),
             Event::Appended(done) => self.appended(done),
             Event::Read(Ok(outcome)) => {
                 self.timers.active = Instant::now();
@@ -265,6 +286,23 @@ impl Connection {
             }
             Event::ReceiptsDue => {}
             Event::Check => self.check(),
+        }
+    }
+
+    /// Ends the connection if its client could not connect any more, or would get other rights.
+    fn check_rights(&mut self, rights: u64) {
+        self.client.rights = rights;
+        let Some(principal) = &self.client.principal else {
+            return;
+        };
+        let client_id = &self.client.id;
+        if !self
+            .shared
+            .authenticator
+            .still_permits(principal, client_id)
+        {
+            info!(peer = %self.client.peer, ?client_id, "closed a connection: the rights of its client have changed");
+            self.end(Closed::Unauthorized, Some(Reason::NotAuthorized));
         }
     }
 

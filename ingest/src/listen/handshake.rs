@@ -54,6 +54,10 @@ pub(super) struct AcceptedClient {
     pub(super) connect: Connect,
     /// The identity of the client and its rights.
     pub(super) identity: ClientIdentity,
+    /// The name that it proved; `None` if no client has to prove one.
+    pub(super) principal: Option<Principal>,
+    /// The number of the rights that it got.
+    pub(super) rights: u64,
     pub(super) slot: ClientSlot,
     /// The bytes received after CONNECT.
     pub(super) rest: Vec<u8>,
@@ -101,6 +105,8 @@ pub(super) async fn accept(
     shared: &Shared,
 ) -> Result<AcceptedClient, HandshakeError> {
     let deadline = Instant::now() + Duration::from_secs(CONNECT_SECONDS);
+    // Read before the files: a change from here on is noticed by the connection.
+    let rights = shared.signals.borrow().rights;
     let files = shared.authenticator.files();
     let opened = time::timeout_at(deadline, Socket::open(stream, files.tls.as_ref())).await;
     let mut socket = opened
@@ -157,6 +163,8 @@ pub(super) async fn accept(
         peer,
         connect,
         identity,
+        principal,
+        rights,
         slot,
         rest,
     };
@@ -202,7 +210,7 @@ async fn authenticate(
     shared: &Shared,
 ) -> Result<Option<Principal>, Refusal> {
     let credentials = Credentials {
-        certificate: socket.certificate(),
+        certificates: socket.certificates(),
         username: connect.username.as_deref(),
         password: connect.password.take().map(|password| password.0),
         client_id: &connect.client_id,

@@ -65,15 +65,13 @@ impl Socket {
         })))
     }
 
-    /// Returns the client's own certificate, which TLS has verified.
-    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
-        match self {
+    /// Returns the client's own certificate, which TLS has verified, and those that lead to its authority.
+    pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let chain = match self {
             Self::Plain(_) => None,
-            Self::Tls(tls) => {
-                let chain = tls.stream.get_ref().1.peer_certificates()?;
-                chain.first().cloned()
-            }
-        }
+            Self::Tls(tls) => tls.stream.get_ref().1.peer_certificates(),
+        };
+        chain.unwrap_or_default().to_vec()
     }
 
     /// Returns true if written bytes still wait in the TLS layer.

@@ -55,6 +55,22 @@ impl Endpoint {
         Self::start_over(settings, log, writer).await
     }
 
+    /// Starts an endpoint with recorded grants.
+    async fn start_granted(
+        settings: ListenSettings,
+        grants: watch::Receiver<Arc<GatewayGrants>>,
+    ) -> Self {
+        let log = MemoryLog::new(1, clock::system());
+        let pipeline = Pipeline::new(
+            &DecodeSettings::default(),
+            log.writer(),
+            Clock::new(|| greenpark_model::day::Instant::from_millis(NOW)),
+            IngestMetrics::default(),
+        );
+        let bound = MqttListener::bind_with(at_any_port(settings), pipeline.clone(), grants).await;
+        Self::run(bound.expect("a free port"), log, pipeline)
+    }
+
     async fn start_over(settings: ListenSettings, log: MemoryLog, writer: LogWriter) -> Self {
         let decode = DecodeSettings::default();
         let pipeline = Pipeline::new(
@@ -82,14 +98,11 @@ impl Endpoint {
     }
 
     async fn start_into(settings: ListenSettings, log: MemoryLog, pipeline: Pipeline) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = ListenSettings {
-            address,
-            ..settings
-        };
-        let listener = MqttListener::bind(settings, pipeline.clone())
-            .await
-            .expect("a free port");
+        let bound = MqttListener::bind(at_any_port(settings), pipeline.clone()).await;
+        Self::run(bound.expect("a free port"), log, pipeline)
+    }
+
+    fn run(listener: MqttListener, log: MemoryLog, pipeline: Pipeline) -> Self {
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(listener.run(async move { drop(stopped.await) }));
@@ -141,6 +154,13 @@ impl Endpoint {
         client.send(&connect(version, client_id, 60, None)).await;
         client.connack(version).await;
         client
+    }
+}
+
+fn at_any_port(settings: ListenSettings) -> ListenSettings {
+    ListenSettings {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..settings
     }
 }
 

@@ -18,7 +18,11 @@ pub struct UsersSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {
     /// The access list.
-    pub file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// True if grants of the role `gateway` count, which the lake records: a gateway may publish under its own name for
+    /// the enterprises that it has one for. They count beside the access list.
+    pub grants: bool,
 }
 
 /// Checks the three sections together.
@@ -33,12 +37,15 @@ pub(super) fn check(
     }
     let files = [
         ("users", users.map(|users| &users.file)),
-        ("access", access.map(|access| &access.file)),
+        ("access", access.and_then(|access| access.file.as_ref())),
     ];
     for (section, file) in files {
         if file.is_some_and(|file| file.as_os_str().is_empty()) {
             problems.push(format!("listen.{section}.file: is missing; name a file"));
         }
+    }
+    if access.is_some_and(|access| access.file.is_none() && !access.grants) {
+        problems.push("listen.access: says nothing; name a file, or set grants = true".into());
     }
     let proves = users.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some());
     if access.is_some() && !proves {

@@ -24,6 +24,7 @@ use crate::{
     snapshot::{Extent, Reader, Snapshot},
     store::{Disk, LocalStore, LogBounds, Storage},
     tables::{
+        access_log::AccessTable,
         consumed::consumed_of,
         dead_letters::{self, LettersTable},
         messages::MessagesTable,
@@ -153,6 +154,12 @@ impl Lake {
     #[must_use]
     pub fn letters(&self, park: &ParkId) -> LettersTable {
         LettersTable::new(&self.shared.storage, park)
+    }
+
+    /// The access log.
+    #[must_use]
+    pub fn access_log(&self) -> AccessTable {
+        AccessTable::new(&self.shared.storage)
     }
 
     /// The parks that have dead letters, sorted. Some of the names may be no parks.

@@ -4,8 +4,9 @@
 //! `rollups`. A [`Book`](book::Book) is its one writer; a [`Snapshot`](snapshot::Snapshot) is a reader's view.
 //! `<lake>/<park>/messages/` is a Delta table of the numbered messages that the park's books hold.
 //! `<lake>/dead-letters/` has one Delta table per park for what could not be accepted. `<lake>/reference/`
-//! holds the registry and the declarations, append-only. `<lake>/transparency/` is a log of what was published. This is the only crate that names deltalake. It
-//! neither folds readings nor decides when a day closes.
+//! holds the registry and the declarations, append-only. `<lake>/transparency/` is a log of what was published;
+//! `<lake>/access/` is a Delta table of who asked what. This is the only crate that names deltalake. It neither folds
+//! readings nor decides when a day closes.
 //!
 //! # The `readings` table, partitioned by `day`
 //! - `day=2026-11-22/hot.p3.000000012345.<id>.parquet`: one per day and flush, with many enterprises.
@@ -17,7 +18,7 @@
 //! # Rooms
 //! - [`lake`], [`snapshot`], [`lineage`]: open a lake, read a book's state, check and copy files.
 //! - [`book`]: publish changes to a park's year.
-//! - `tables`: [`totals`], [`rollups`], [`messages`], [`dead_letters`], and the progress that tables
+//! - `tables`: [`totals`], [`rollups`], [`messages`], [`dead_letters`], [`access_log`], and the progress that tables
 //!   written from the log record.
 //! - [`mod@reference`]: the registry, with [`meters`] and [`withdrawal`].
 //! - [`transparency`]: what was published, as a hash tree with signed heads.
@@ -47,7 +48,7 @@ pub use lake::{inspect, inventory};
 pub use readings::{columns, file};
 pub use reference::{dated, meters, withdrawal};
 pub use rows::builder;
-pub use tables::{dead_letters, messages, rollups, totals, written};
+pub use tables::{access_log, dead_letters, messages, rollups, totals, written};
 
 #[cfg(test)]
 mod fixture;

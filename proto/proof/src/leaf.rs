@@ -16,6 +16,8 @@ pub enum LeafKind {
     Rules,
     /// The manifest of an extract.
     Extract,
+    /// A file of the access log, of a day that is over.
+    AccessLog,
     /// The log goes on from an older state, as after a restored backup: its epoch was raised.
     Epoch,
 }

@@ -10,5 +10,5 @@ mod settings;
 
 pub use error::TlsFileError;
 pub use name::{common_name, fingerprint, is_name, serial};
-pub use server::server_config;
+pub use server::{client_verifier, server_config};
 pub use settings::{ClientCertificate, Stamp, TlsSettings, stamps};

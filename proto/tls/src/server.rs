@@ -6,7 +6,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
 use crate::{ClientCertificate, TlsFileError, TlsSettings};
@@ -17,38 +17,13 @@ use crate::{ClientCertificate, TlsFileError, TlsSettings};
 /// # Errors
 /// [`TlsFileError`] names the file that cannot be used.
 pub fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsFileError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let tls = |path: &Path| {
-        let path = path.to_owned();
-        move |cause: rustls::Error| TlsFileError::Tls { path, cause }
-    };
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(tls(&settings.certificate))?;
-    let builder = match &settings.client_ca {
+    let builder = match client_verifier(settings)? {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for root in certificates(path)? {
-                roots.add(root).map_err(tls(path))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = match &settings.client_crl {
-                Some(path) => verifier
-                    .with_crls(revoked(path)?)
-                    .only_check_end_entity_revocation(),
-                None => verifier,
-            };
-            let verifier = match settings.client_certificate {
-                Some(ClientCertificate::Optional) => verifier.allow_unauthenticated(),
-                _ => verifier,
-            };
-            let verifier = verifier
-                .build()
-                .map_err(|cause| tls(path)(rustls::Error::General(cause.to_string())))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let chain = certificates(&settings.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(pem(&settings.key))?;
@@ -59,6 +34,43 @@ pub fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsFileErro
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// Verifies the certificates of clients according to `settings`; `None` if clients are not asked for one.
+///
+/// # Errors
+/// [`TlsFileError`] names the file that cannot be used.
+pub fn client_verifier(
+    settings: &TlsSettings,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsFileError> {
+    let Some(path) = &settings.client_ca else {
+        return Ok(None);
+    };
+    let mut roots = RootCertStore::empty();
+    for root in certificates(path)? {
+        roots.add(root).map_err(tls(path))?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = match &settings.client_crl {
+        Some(path) => verifier
+            .with_crls(revoked(path)?)
+            .only_check_end_entity_revocation(),
+        None => verifier,
+    };
+    let verifier = match settings.client_certificate {
+        Some(ClientCertificate::Optional) => verifier.allow_unauthenticated(),
+        _ => verifier,
+    };
+    let verifier = verifier
+        .build()
+        .map_err(|cause| tls(path)(rustls::Error::General(cause.to_string())))?;
+    Ok(Some(verifier))
+}
+
+fn tls(path: &Path) -> impl FnOnce(rustls::Error) -> TlsFileError {
+    let path = path.to_owned();
+    move |cause| TlsFileError::Tls { path, cause }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{error::QueryError, register::name::Name};
 
+/// Grants of a caller that a record of the access log names.
+const GRANTS_NAMED: usize = 4;
+
 /// How a caller proved its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
@@ -87,5 +90,22 @@ impl Caller {
                 Scope::write(names, Arc::clone(&self.identity.caller))
             }
         })
+    }
+
+    /// The grants that give `right`, such as `auditor on parks/east`; the first of many.
+    pub(crate) fn determined_by(&self, right: Right) -> String {
+        let Some(grants) = &self.grants else {
+            return "query.open".to_owned();
+        };
+        let mut held = grants.iter().filter(|grant| grant.role.has(right));
+        let first: Vec<String> = held
+            .by_ref()
+            .take(GRANTS_NAMED)
+            .map(|HeldGrant { role, on }| format!("{role} on {on}"))
+            .collect();
+        match held.count() {
+            0 => first.join(", "),
+            more => format!("{} and {more} more", first.join(", ")),
+        }
     }
 }

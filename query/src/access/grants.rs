@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use greenpark_archive::reference::ReferenceEntry;
-use greenpark_model::day::{CivilDay, Instant};
+use greenpark_archive::reference::{ReferenceEntry, ReferenceSnapshot};
+use greenpark_model::{
+    day::{CivilDay, Instant},
+    id::{EnterpriseId, ParkId},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{caller::HeldGrant, role::Role};
@@ -146,13 +149,35 @@ impl RecordedGrant {
     }
 }
 
+/// The grants of gateways that hold on `day`: who may publish for which enterprise.
+///
+/// # Errors
+/// A grant among `entries` cannot be read.
+pub fn gateways(
+    entries: &ReferenceSnapshot,
+    day: CivilDay,
+) -> Result<Vec<(String, ParkId, EnterpriseId)>, QueryError> {
+    let grants = Grants::read(entries.version, &entries.entries)?;
+    let held = grants.all().filter(|grant| grant.holds_on(day));
+    let of_gateways = held.filter_map(|grant| match (grant.role, &grant.on) {
+        (Role::Gateway, Name::Enterprise(park, enterprise)) => {
+            Some((grant.caller.clone(), park.clone(), enterprise.clone()))
+        }
+        _ => None,
+    });
+    Ok(of_gateways.collect())
+}
+
 /// Says what is wrong with the name of a caller; `None` if nothing is.
 pub(crate) fn caller_problem(caller: &str) -> Option<String> {
-    let name = ["certificate:", "token:", "jwt:"]
+    let name = ["certificate:", "token:", "jwt:", "user:"]
         .iter()
         .find_map(|kind| caller.strip_prefix(kind));
     match name {
-        None => Some("write certificate:COMMON-NAME, token:NAME or jwt:SUBJECT".to_owned()),
+        None => Some(
+            "write certificate:COMMON-NAME, token:NAME, jwt:SUBJECT, or user:NAME for a gateway with a password"
+                .to_owned(),
+        ),
         Some("") => Some("has no name after its kind".to_owned()),
         Some(name) if name.chars().any(char::is_control) => {
             Some("has control characters".to_owned())

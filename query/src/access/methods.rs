@@ -3,10 +3,11 @@
 use super::role::Right;
 
 /// The methods of `park.query.v1`, in the order of their names.
-const METHODS: [(&str, Right); 48] = [
+const METHODS: [(&str, Right); 49] = [
     ("Access/ListGrants", Right::Administer),
     ("Access/RecordGrant", Right::Administer),
     ("Access/RevokeGrant", Right::Administer),
+    ("Access/StreamAccessLog", Right::Administer),
     ("Access/WhoAmI", Right::Identify),
     ("DeadLetters/CountDeadLetters", Right::Read),
     ("DeadLetters/GetDeadLetter", Right::Read),
@@ -54,6 +55,9 @@ const METHODS: [(&str, Right); 48] = [
     ("Registry/Withdraw", Right::Register),
 ];
 
+/// Methods that answer only if the access log can be written: what leaves the service as a whole, and who may do what.
+const GUARDED: [&str; 4] = ["Extract", "ExtractFolder", "RecordGrant", "RevokeGrant"];
+
 /// The package of the methods.
 const PACKAGE: &str = "/park.query.v1.";
 
@@ -63,6 +67,13 @@ pub(crate) struct Method {
     /// Its name without the service, such as `GetQuality`.
     pub(crate) name: &'static str,
     pub(crate) right: Right,
+}
+
+impl Method {
+    /// True if it answers only if the access log can be written.
+    pub(crate) fn is_guarded(self) -> bool {
+        GUARDED.contains(&self.name)
+    }
 }
 
 /// The method at `path`, such as `/park.query.v1.Quality/GetQuality`; `None` if it is not listed.
@@ -100,6 +111,15 @@ mod tests {
         let listed: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
         assert!(listed.is_sorted(), "the search needs them in order");
         assert_eq!(paths, listed);
+    }
+
+    #[test]
+    fn guarded_methods_exist() {
+        let names = METHODS
+            .iter()
+            .map(|(name, _)| name.split_once('/').map(|parts| parts.1));
+        let names: Vec<_> = names.collect();
+        assert!(GUARDED.iter().all(|name| names.contains(&Some(name))));
     }
 
     #[test]

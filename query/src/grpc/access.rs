@@ -1,5 +1,7 @@
 //! `park.query.v1.Access`: who the caller is, and grants.
 
+mod log;
+
 use greenpark_model::day::Instant;
 use greenpark_proto::query::v1::{self as pb, access_server::Access};
 use tonic::{Request, Response, Status};
@@ -17,13 +19,15 @@ use crate::{
         AccessRpc,
         paging::Page,
         registry::declare::Checks,
-        server::{Permitted, Shared},
+        server::{Permitted, Shared, stream::Responses},
     },
     register::{name::Name, registry::known_at},
 };
 
 #[tonic::async_trait]
 impl Access for AccessRpc {
+    type StreamAccessLogStream = Responses<pb::AccessLogRecord>;
+
     async fn who_am_i(
         &self,
         request: Request<pb::WhoAmIRequest>,
@@ -58,6 +62,15 @@ impl Access for AccessRpc {
         let (shared, message) = (&self.0, request.get_ref());
         let work = |scope| shared.revoke_grant(scope, message);
         shared.answer("RevokeGrant", &request, work).await
+    }
+
+    async fn stream_access_log(
+        &self,
+        request: Request<pb::StreamAccessLogRequest>,
+    ) -> Result<Response<Self::StreamAccessLogStream>, Status> {
+        let response = self.0.stream("StreamAccessLog", request, log::records);
+        let response = response.await?;
+        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::AccessLogRecord>))
     }
 }
 

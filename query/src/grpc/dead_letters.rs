@@ -284,7 +284,7 @@ async fn letters(
             let held = table.read(&file, Payloads::Taken).await?;
             let selected = |letter: &Letter| view.selects(letter);
             for letter in held.kept.into_iter().filter(selected) {
-                send(&to, entry(view, letter)).await?;
+                send(&to, entry(view, letter), 1).await?;
             }
         }
     }

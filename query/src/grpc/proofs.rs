@@ -141,6 +141,9 @@ async fn extract_folder(
         .prove(manifest.leaf(&text), request.older_size)
         .await;
     let proved = proved.map_err(not_published)?;
+    to.entry
+        .extracted(&FileDigest::of(text.as_bytes()).sha256)
+        .await?;
     let path = proved
         .consistency
         .ok_or_else(|| larger(request.older_size))?;
@@ -156,12 +159,12 @@ async fn extract_folder(
     shared.metrics.extract_bytes.inc_by(bytes as u64);
     for (path, bytes) in files {
         let part = pb::folder_part::Part::Path(path);
-        send(&to, pb::FolderPart { part: Some(part) }).await?;
+        send(&to, pb::FolderPart { part: Some(part) }, 0).await?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let next = rest.split_to(rest.len().min(CHUNK_BYTES));
             let part = pb::folder_part::Part::Data(next);
-            send(&to, pb::FolderPart { part: Some(part) }).await?;
+            send(&to, pb::FolderPart { part: Some(part) }, 0).await?;
         }
     }
     Ok(())

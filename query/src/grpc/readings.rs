@@ -113,13 +113,15 @@ async fn send_pages(
                 *sent += page.len() as u64;
                 let readings = std::mem::take(&mut page);
                 shared.metrics.readings_sent.inc_by(readings.len() as u64);
-                send(to, pb::ReadingsPage { readings }).await?;
+                let rows = readings.len();
+                send(to, pb::ReadingsPage { readings }, rows).await?;
             }
         }
     }
     if !page.is_empty() {
         shared.metrics.readings_sent.inc_by(page.len() as u64);
-        send(to, pb::ReadingsPage { readings: page }).await?;
+        let rows = page.len();
+        send(to, pb::ReadingsPage { readings: page }, rows).await?;
     }
     Ok(())
 }

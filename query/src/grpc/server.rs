@@ -20,7 +20,7 @@ use greenpark_model::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    access::{gate::Gate, grants::Grants, scope::Scope},
+    access::{gate::Gate, grants::Grants, log::AccessLog, scope::Scope},
     error::QueryError,
     figures::park_days::ParkDays,
     grpc::{proofs::published_data, server::answers::Answers},
@@ -97,6 +97,8 @@ pub(crate) struct Shared {
     pub(in crate::grpc) gate: Gate,
     /// `None` if the settings name no keys.
     pub(in crate::grpc) publisher: Option<Arc<Publisher>>,
+    /// `None` if the settings keep none.
+    access_log: Option<Arc<AccessLog>>,
     grants: Mutex<Arc<Grants>>,
     clock: Clock,
     barrier: Option<BooksBarrier>,
@@ -160,6 +162,7 @@ impl QueryService {
         self.lake.bound_snapshots(self.settings.memory / 4);
         self.metrics.open.set(i64::from(self.settings.open));
         let publisher = self.publisher()?.map(Arc::new);
+        let access_log = AccessLog::new(self.clock.clone(), self.metrics.clone());
         let answers = self.settings.cache / ANSWERS_PART;
         let cache = self.settings.cache - answers;
         let books = Books::new(self.lake, engine, cache, self.metrics.clone());
@@ -170,6 +173,7 @@ impl QueryService {
             plans: plans::load_all(&self.settings.plan_files)?,
             gate: Gate::open(&self.settings.access()).map_err(|e| ServeError::Keys(e.into()))?,
             publisher,
+            access_log: self.settings.access_log.then(|| Arc::new(access_log)),
             grants: Mutex::default(),
             permits: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),
             streams: Arc::new(Semaphore::new(self.settings.concurrent_max.max(1))),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use greenpark_archive::{
+    access_log::AccessTable,
     error::LakeReadError,
     lake::Lake,
     transparency::{
@@ -17,7 +18,7 @@ use greenpark_archive::{
         published::{book_name, entry_leaf},
     },
 };
-use greenpark_model::clock::Clock;
+use greenpark_model::{clock::Clock, day::CivilDay};
 use greenpark_proof::{
     checkpoint::Checkpoint,
     inclusion::InclusionProof,
@@ -95,6 +96,7 @@ pub(crate) struct Publisher {
     data: Vec<(String, String)>,
     /// `None` until the log was opened and checked.
     log: Mutex<Option<TransparencyLog>>,
+    access_log: Mutex<AccessTable>,
 }
 
 impl Publisher {
@@ -106,6 +108,7 @@ impl Publisher {
         data: Vec<(String, String)>,
     ) -> Result<Self, KeyFileError> {
         Ok(Self {
+            access_log: Mutex::new(lake.access_log()),
             lake,
             keys: LogKeys::open(keys)?,
             guard: Guard::beside(keys),
@@ -257,6 +260,7 @@ impl Publisher {
         let mut published = log.published().clone();
         let mut leaves = self.new_epoch(log);
         leaves.extend(self.changed_data(&mut published));
+        leaves.extend(self.finished_access_days(&mut published).await?);
         let entries = self.lake.reference().entries().await?;
         let new = entries.entries.iter().enumerate().skip(published.entries);
         leaves.extend(
@@ -283,6 +287,24 @@ impl Publisher {
             }
         }
         Ok((leaves, published))
+    }
+
+    /// Leaves of the days of the access log that are over.
+    async fn finished_access_days(
+        &self,
+        published: &mut Published,
+    ) -> Result<Vec<Leaf>, PublishError> {
+        let after: Option<CivilDay> = published.access_log.as_ref().and_then(|d| d.parse().ok());
+        let today = self.clock.now().day();
+        if after.is_some_and(|after| after.next() >= today) {
+            return Ok(Vec::new());
+        }
+        let mut table = self.access_log.lock().await;
+        let (leaves, last) = Box::pin(table.finished(after, today)).await?;
+        if let Some(last) = last {
+            published.access_log = Some(last.to_string());
+        }
+        Ok(leaves)
     }
 
     /// A leaf that says where the log of other keys ended, if this one goes on from it.

@@ -109,6 +109,18 @@ pub(crate) const READS: &[Row] = &[
         }
         .encode_to_vec()
     }),
+    (
+        "Access/StreamAccessLog",
+        Needs::Administer,
+        About::Park,
+        |t| {
+            pb::StreamAccessLogRequest {
+                parent: t.park(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+        },
+    ),
     ("Access/WhoAmI", Needs::Nothing, About::Own, |_| Vec::new()),
     (
         "DeadLetters/CountDeadLetters",

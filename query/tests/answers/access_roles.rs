@@ -26,7 +26,8 @@ fn settings() -> QuerySettings {
     }
 }
 
-fn bearing<T>(message: T, token: &str) -> Request<T> {
+/// A request of the bearer of `token`.
+pub(crate) fn bearing<T>(message: T, token: &str) -> Request<T> {
     let mut request = Request::new(message);
     let bearer = format!("Bearer {token}").parse().expect("ascii");
     request.metadata_mut().insert("authorization", bearer);

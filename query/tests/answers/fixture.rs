@@ -173,11 +173,12 @@ impl World {
         }
     }
 
-    /// Stops the service and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    /// Stops the service and waits until it has; returns the folder of its lake.
+    pub(crate) async fn stop(mut self) -> tempfile::TempDir {
         drop(self.stop.take());
         drop((self.indicators, self.registry, self.readings, self.channel));
         self.serving.await.expect("stopped in order");
+        self.folder
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {

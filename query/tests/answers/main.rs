@@ -2,6 +2,7 @@
 //! processor does, and real gRPC clients over TCP.
 
 mod access_declarations;
+mod access_log;
 mod access_matrix;
 mod access_requests;
 mod access_roles;

@@ -4,6 +4,7 @@
 
 mod certificates;
 mod publishes;
+mod rights;
 
 use std::{fs, sync::Arc};
 
@@ -56,7 +57,10 @@ fn with_access(folder: &TempDir) -> ListenSettings {
     let list = "client_id = \"%u\"\n[[rule]]\nusers = [\"*\"]\npublish = [\"p1/e1/%u\"]\n";
     fs::write(&file, list).expect("written");
     ListenSettings {
-        access: Some(AccessSettings { file }),
+        access: Some(AccessSettings {
+            file: Some(file),
+            grants: false,
+        }),
         ..with_users(folder)
     }
 }
@@ -140,9 +144,10 @@ async fn a_client_id_does_not_disconnect_another_users_client() {
 async fn a_removed_user_is_refused() {
     let folder = TempDir::new().expect("a temporary folder");
     let settings = with_users(&folder);
-    let authenticator = Authenticator::open(&settings).expect("sound files");
+    let authenticator =
+        Authenticator::open(&settings, watch::channel(Arc::default()).1).expect("sound files");
     let credentials = || Credentials {
-        certificate: None,
+        certificates: Vec::new(),
         username: Some("g1"),
         password: Some(b"one".to_vec()),
         client_id: "g1",

@@ -130,6 +130,18 @@ impl Lake {
         Ok((named.len(), astray))
     }
 
+    /// The same for the access log.
+    ///
+    /// # Errors
+    /// [`LakeReadError`] if the table cannot be read, or the store cannot be listed.
+    pub async fn astray_access_log(&self) -> Result<(usize, Vec<Astray>), LakeReadError> {
+        let mut table = self.access_log();
+        let named = table.file_sizes().await?;
+        let each = named.iter().map(|(path, size)| (path, *size));
+        let astray = self.compare(table.root(), each).await?;
+        Ok((named.len(), astray))
+    }
+
     async fn compare<'a>(
         &self,
         root: String,

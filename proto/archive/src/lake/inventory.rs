@@ -117,6 +117,7 @@ impl Lake {
         for park in self.letter_parks().await? {
             astray.extend(self.astray_letters(&park).await?.1);
         }
+        astray.extend(self.astray_access_log().await?.1);
         Ok(astray)
     }
 }

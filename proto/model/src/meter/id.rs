@@ -44,7 +44,7 @@ pub enum IdError {
 }
 
 /// Folders of the lake that belong to no park: no park can have such an id.
-pub const PARKS_RESERVED: &[&str] = &["reference", "dead-letters", "transparency"];
+pub const PARKS_RESERVED: &[&str] = &["reference", "dead-letters", "transparency", "access"];
 
 /// Checks `text` against the rule of this module without making an id.
 ///

@@ -102,7 +102,7 @@ pub(super) async fn explain(
 }
 
 async fn send_part(to: &Sender<pb::ExplainPart>, part: Part) -> Result<(), Ended> {
-    send(to, pb::ExplainPart { part: Some(part) }).await
+    send(to, pb::ExplainPart { part: Some(part) }, 0).await
 }
 
 /// The books of `park` with files of `range` or of the midnights at its ends.

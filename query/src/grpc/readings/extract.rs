@@ -113,7 +113,7 @@ impl<'a> File<'a> {
         while from < ready.len() {
             let to = ready.len().min(from + CHUNK_BYTES);
             let data = pb::extract_chunk::Part::Data(ready.slice(from..to));
-            send(self.to, pb::ExtractChunk { part: Some(data) }).await?;
+            send(self.to, pb::ExtractChunk { part: Some(data) }, 0).await?;
             from = to;
         }
         Ok(())
@@ -155,6 +155,8 @@ pub(crate) async fn run(
         made => made.map_err(|(ended, _)| ended)?,
     };
     shared.metrics.extract_bytes.inc_by(sent.bytes);
+    to.entry.sent(sent.rows, 0);
+    to.entry.extracted(&sent.sha256).await?;
     let manifest = Manifest {
         job,
         sent: &sent,
@@ -165,7 +167,7 @@ pub(crate) async fn run(
     };
     let digests = totals::digests(&shared.books, job, &snapshots, &sources).await?;
     let part = pb::extract_chunk::Part::ManifestJson(manifest.json(&digests));
-    send(to, pb::ExtractChunk { part: Some(part) }).await
+    send(to, pb::ExtractChunk { part: Some(part) }, 0).await
 }
 
 /// The whole file of `job`, in memory.

@@ -41,6 +41,8 @@ const FILES_LOOK: Duration = Duration::from_secs(5);
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
+    /// Its network address, without the port.
+    pub(super) source: Arc<str>,
     pub(super) certificate: Option<PeerCertificate>,
 }
 
@@ -190,11 +192,15 @@ impl Acceptor {
         let accepted = accepted.clone();
         let tls = self.tls.as_ref();
         let tls = tls.map(|tls| (tls.acceptor.clone(), tls.trust.clone()));
+        let source: Arc<str> = peer.ip().to_string().into();
         tokio::spawn(async move {
             let connection = match tls {
                 None => Connection {
                     stream: Either::Left(stream),
-                    peer: Peer { certificate: None },
+                    peer: Peer {
+                        source,
+                        certificate: None,
+                    },
                     distrusted: Box::pin(CancellationToken::new().cancelled_owned()),
                     _permit: permit,
                 },
@@ -209,6 +215,7 @@ impl Acceptor {
                     };
                     Connection {
                         peer: Peer {
+                            source,
                             certificate: certificate(&stream),
                         },
                         stream: Either::Right(stream),

@@ -6,7 +6,11 @@ use tokio::sync::Semaphore;
 use tonic::{Extensions, metadata::MetadataMap};
 
 use super::callers::Permitted;
-use crate::{access::scope::Scope, error::QueryError, grpc::server::Shared};
+use crate::{
+    access::{entry::Entry, scope::Scope},
+    error::QueryError,
+    grpc::{asked::Asked, server::Shared},
+};
 
 /// An admitted question. It counts against the limit until it is dropped.
 pub(crate) struct Admitted {
@@ -25,10 +29,12 @@ impl Admitted {
 }
 
 impl Shared {
-    /// Admits a question, or refuses it. Its deadline is `span`, or the client's own if that is shorter.
-    pub(crate) async fn admit(
+    /// Records the attempt of a question, and admits it or refuses it. Its deadline is `span`, or the client's own if
+    /// that is shorter.
+    pub(crate) async fn admit<R: Asked>(
         &self,
         (metadata, extensions): (&MetadataMap, &Extensions),
+        message: &R,
         permits: &Arc<Semaphore>,
         (span, reads_books): (Duration, bool),
     ) -> Result<Admitted, QueryError> {
@@ -36,6 +42,11 @@ impl Shared {
         let permitted = permitted.ok_or(QueryError::Unauthenticated)?;
         let until =
             tokio::time::Instant::now() + span.min(clients_deadline(metadata).unwrap_or(span));
+        let attempt = permitted.entry.attempt(|| message.asked());
+        match tokio::time::timeout_at(until, attempt).await {
+            Ok(recorded) => recorded?,
+            Err(_) => return Err(QueryError::Deadline),
+        }
         let permit = Arc::clone(permits).acquire_owned();
         let Ok(Ok(permit)) = tokio::time::timeout_at(until, permit).await else {
             return Err(QueryError::Deadline);
@@ -61,6 +72,12 @@ impl Shared {
             _permit: permit,
         })
     }
+}
+
+/// The request in the access log.
+pub(super) fn entry_of(extensions: &Extensions) -> Option<&Arc<Entry>> {
+    let permitted = extensions.get::<Permitted>();
+    permitted.map(|permitted| &permitted.entry)
 }
 
 /// The client's deadline from the header `grpc-timeout`: up to eight digits and a unit.

@@ -2,15 +2,20 @@
 
 mod kept;
 
+use std::sync::Arc;
+
 use futures::Future;
 use greenpark_proto::query::v1 as pb;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    access::scope::Scope,
+    access::{entry::Entry, scope::Scope},
     error::QueryError,
-    grpc::server::Shared,
+    grpc::{
+        asked::Asked,
+        server::{Shared, admission::entry_of},
+    },
     metrics::{Ending, Method},
 };
 
@@ -27,14 +32,14 @@ pub(crate) trait Answer {
 
 impl Shared {
     /// Answers a unary question within its deadline; retries once if a file was replaced meanwhile.
-    pub(crate) async fn answer<T, F, R: Sync>(
+    pub(crate) async fn answer<T, F, R: Asked + Sync>(
         &self,
         method: &'static str,
         request: &Request<R>,
         work: impl Fn(Scope) -> F + Send,
     ) -> Result<Response<T>, Status>
     where
-        T: Answer,
+        T: Answer + prost::Message,
         F: Future<Output = Result<T, QueryError>> + Send,
     {
         let begun = Instant::now();
@@ -43,6 +48,7 @@ impl Shared {
             let admitted = self
                 .admit(
                     (request.metadata(), request.extensions()),
+                    request.get_ref(),
                     &self.permits,
                     (self.settings.deadline, T::READS_BOOKS),
                 )
@@ -66,13 +72,28 @@ impl Shared {
             Ok(answer)
         };
         let answer: Result<T, QueryError> = answer.await;
-        let answer = answer.map(Response::new).map_err(QueryError::status);
-        self.count(
-            method,
-            answer.as_ref().map_or_else(Status::code, |_| Code::Ok),
-            begun,
-        );
-        answer
+        let answer = answer.map_err(QueryError::status);
+        let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let entry = entry_of(request.extensions());
+        if let (Some(entry), Ok(answer)) = (entry, &answer) {
+            entry.sent(0, answer.encoded_len() as u64);
+        }
+        self.ended(method, entry, code, begun);
+        answer.map(Response::new)
+    }
+
+    /// Counts an answer, and notes its outcome in the access log.
+    pub(super) fn ended(
+        &self,
+        method: &'static str,
+        entry: Option<&Arc<Entry>>,
+        code: Code,
+        begun: Instant,
+    ) {
+        self.count(method, code, begun);
+        if let Some(entry) = entry {
+            entry.end(code_name(code));
+        }
     }
 
     /// Counts an answer.
@@ -92,7 +113,8 @@ impl Shared {
     }
 }
 
-fn code_name(code: Code) -> &'static str {
+/// The name of a gRPC code in metrics and in the access log.
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
         Code::InvalidArgument => "invalid_argument",
@@ -104,6 +126,7 @@ fn code_name(code: Code) -> &'static str {
         Code::ResourceExhausted => "resource_exhausted",
         Code::Unavailable => "unavailable",
         Code::Cancelled => "cancelled",
+        Code::Unimplemented => "unimplemented",
         _ => "internal",
     }
 }

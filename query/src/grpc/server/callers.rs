@@ -14,11 +14,13 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Shared, accept::Peer};
+use super::{Shared, accept::Peer, answers::code_name};
 use crate::{
     access::{
         caller::{Caller, HeldGrant, Identity},
+        entry::Entry,
         grants::Grants,
+        log::Refusal,
         methods::{self, Method},
         role::Right,
         scope::Scope,
@@ -35,6 +37,8 @@ pub(crate) struct Permitted {
     pub(crate) caller: Caller,
     pub(crate) right: Right,
     pub(crate) scope: Scope,
+    /// The request in the access log.
+    pub(crate) entry: Arc<Entry>,
 }
 
 /// Puts a [`Permitted`] into the extensions of every request, or answers with the refusal.
@@ -88,12 +92,14 @@ where
                 return Ok(Status::unimplemented("there is no such method").into_http());
             };
             let identity = shared.identify(&request);
-            match shared.permit(identity, method).await {
+            let source = source_of(&request);
+            let caller = name_of(&identity);
+            match shared.permit(identity, method, Arc::clone(&source)).await {
                 Ok(permitted) => {
                     request.extensions_mut().insert(permitted);
                     inner.call(request).await
                 }
-                Err(error) => Ok(shared.refuse(method, error).into_http()),
+                Err(error) => Ok(shared.refuse(method, (caller, source), error).into_http()),
             }
         })
     }
@@ -118,35 +124,55 @@ impl Shared {
         &self,
         identity: Result<Option<Identity>, QueryError>,
         method: Method,
+        source: Arc<str>,
     ) -> Result<Permitted, QueryError> {
-        let caller = match identity? {
-            Some(identity) => self.with_grants(identity).await?,
-            None => Caller::anyone(),
+        let (caller, version) = match identity? {
+            Some(identity) => {
+                let grants = self.grants().await?;
+                (self.holding(identity, &grants), Some(grants.version))
+            }
+            None => (Caller::anyone(), None),
         };
         let scope = caller.scope(method.right)?;
+        let log = self.access_log.as_ref();
+        let entry = Entry::new(log, method, (&caller, source), version);
         Ok(Permitted {
             caller,
             right: method.right,
             scope,
+            entry: Arc::new(entry),
         })
     }
 
     /// Counts a refusal, and gives its status.
-    fn refuse(&self, method: Method, error: QueryError) -> Status {
+    fn refuse(
+        &self,
+        method: Method,
+        (caller, source): (Arc<str>, Arc<str>),
+        error: QueryError,
+    ) -> Status {
         let status = error.status();
+        if let Some(log) = &self.access_log {
+            log.refused(Refusal {
+                caller,
+                source,
+                method: method.name,
+                decision: code_name(status.code()),
+            });
+        }
         self.count(method.name, status.code(), tokio::time::Instant::now());
         status
     }
 
-    /// The caller with this identity and the grants that hold today.
-    async fn with_grants(&self, identity: Identity) -> Result<Caller, QueryError> {
-        let (grants, today) = (self.grants().await?, self.now().day());
-        let recorded = grants.held(&identity.caller, today).map(|g| g.held());
+    /// The caller with this identity, and those of `grants` that hold today.
+    fn holding(&self, identity: Identity, grants: &Grants) -> Caller {
+        let recorded = grants.held(&identity.caller, self.now().day());
+        let recorded = recorded.map(|grant| grant.held());
         let held: Vec<HeldGrant> = identity.fixed.iter().cloned().chain(recorded).collect();
-        Ok(Caller {
+        Caller {
             identity,
             grants: Some(held.into()),
-        })
+        }
     }
 
     /// The recorded grants, read again when the reference table has moved on.
@@ -169,9 +195,10 @@ impl Shared {
         }
         loop {
             tokio::time::sleep(look).await;
-            let Ok(now) = self.with_grants(permitted.caller.identity.clone()).await else {
+            let Ok(grants) = self.grants().await else {
                 continue;
             };
+            let now = self.holding(permitted.caller.identity.clone(), &grants);
             if !now
                 .scope(permitted.right)
                 .is_ok_and(|scope| scope.covers(&permitted.scope))
@@ -179,6 +206,20 @@ impl Shared {
                 return;
             }
         }
+    }
+}
+
+/// The network address that a request came from.
+fn source_of(request: &Request<Body>) -> Arc<str> {
+    let peer = request.extensions().get::<Peer>();
+    peer.map_or_else(|| "".into(), |peer| Arc::clone(&peer.source))
+}
+
+/// The name that an identity proves; empty without one.
+fn name_of(identity: &Result<Option<Identity>, QueryError>) -> Arc<str> {
+    match identity {
+        Ok(Some(identity)) => Arc::clone(&identity.caller),
+        _ => "".into(),
     }
 }
 
@@ -235,7 +276,7 @@ mod tests {
         };
         let method = methods::at("/park.query.v1.Readings/StreamReadings").expect("a method");
         let permitted = shared
-            .permit(Ok(Some(identity)), method)
+            .permit(Ok(Some(identity)), method, "".into())
             .await
             .expect("permitted");
         let look = Duration::from_millis(1);

@@ -9,14 +9,14 @@ use greenpark_proto::query::v1::{
     quality_server::QualityServer, readings_server::ReadingsServer,
     registry_server::RegistryServer,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, server::NamedService as _, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::warn;
 
-use super::{QueryService, ServeError, accept::Acceptor, callers::CallersLayer};
+use super::{QueryService, ServeError, Shared, accept::Acceptor, callers::CallersLayer};
 use crate::grpc::{
     AccessRpc, DeadLettersRpc, IndicatorsRpc, ProofsRpc, QualityRpc, ReadingsRpc, RegistryRpc,
 };
@@ -73,6 +73,7 @@ impl QueryService {
             let stop = stop.clone();
             tokio::spawn(async move { publisher.run(stop).await });
         }
+        let recording = Recording::start(&shared);
         let router = Server::builder()
             .max_concurrent_streams(Some(streams))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -92,17 +93,46 @@ impl QueryService {
         let incoming = ReceiverStream::new(incoming);
         let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let mut serving = Box::pin(serving);
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = shutdown => stop.cancel(),
-        }
-        set_serving_status(&health, ServingStatus::NotServing).await;
-        match tokio::time::timeout(grace, serving).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => {
-                warn!(grace_s = grace.as_secs(), "answers under way were cut off");
-                Ok(())
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = shutdown => {
+                stop.cancel();
+                set_serving_status(&health, ServingStatus::NotServing).await;
+                tokio::time::timeout(grace, serving).await.unwrap_or_else(|_| {
+                    warn!(grace_s = grace.as_secs(), "answers under way were cut off");
+                    Ok(())
+                })
             }
+        };
+        recording.end(grace).await;
+        Ok(ended?)
+    }
+}
+
+/// The task that writes the access log.
+struct Recording {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Recording {
+    fn start(shared: &Shared) -> Self {
+        let (log, table) = (shared.access_log.clone(), shared.books.lake.access_log());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            if let Some(log) = log {
+                log.run(table, stopped).await;
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Waits until the outcomes of the last answers are written, for at most `grace`.
+    async fn end(self, grace: Duration) {
+        self.stop.cancel();
+        if tokio::time::timeout(grace, self.task).await.is_err() {
+            warn!("the last records of the access log were not written");
         }
     }
 }

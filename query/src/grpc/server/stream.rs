@@ -7,13 +7,21 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
-use super::callers::GRANT_LOOK;
+use super::{admission::entry_of, callers::GRANT_LOOK};
 use crate::{
-    access::scope::Scope, error::QueryError, grpc::server::Shared, limits::STREAM_PAGES_AHEAD,
+    access::{entry::Entry, scope::Scope},
+    error::QueryError,
+    grpc::{asked::Asked, server::Shared},
+    limits::STREAM_PAGES_AHEAD,
 };
 
-/// The channel from the task of a stream to its client.
-pub(crate) type Sender<T> = mpsc::Sender<Result<T, Status>>;
+/// The way from the task of a stream to its client.
+#[derive(Debug)]
+pub(crate) struct Sender<T> {
+    channel: mpsc::Sender<Result<T, Status>>,
+    /// The request in the access log.
+    pub(crate) entry: Arc<Entry>,
+}
 
 /// Why a stream ends early: the client went away, or an error to report.
 pub(crate) enum Ended {
@@ -30,9 +38,14 @@ impl<E: Into<QueryError>> From<E> for Ended {
 /// How long a client may stall a stream, which holds memory that others wait for.
 const STALL_MAX: Duration = Duration::from_secs(120);
 
-/// Sends `message` when the channel has room.
-pub(crate) async fn send<T>(to: &Sender<T>, message: T) -> Result<(), Ended> {
-    match tokio::time::timeout(STALL_MAX, to.send(Ok(message))).await {
+/// Sends `message`, which has this many `rows`, when there is room.
+pub(crate) async fn send<T: prost::Message>(
+    to: &Sender<T>,
+    message: T,
+    rows: usize,
+) -> Result<(), Ended> {
+    to.entry.sent(rows as u64, message.encoded_len() as u64);
+    match tokio::time::timeout(STALL_MAX, to.channel.send(Ok(message))).await {
         Ok(sent) => sent.map_err(|_| Ended::Gone),
         Err(_) => Err(Ended::Failed(QueryError::Deadline)),
     }
@@ -43,31 +56,41 @@ pub(in crate::grpc) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Stat
 
 impl Shared {
     /// Starts a task that answers with a stream, within the deadline of streams.
-    pub(in crate::grpc) async fn stream<T, F, R: Send + 'static>(
+    pub(in crate::grpc) async fn stream<T, F, R: Asked + Send + 'static>(
         self: &Arc<Self>,
         method: &'static str,
         request: Request<R>,
         work: impl FnOnce(Arc<Self>, Scope, R, Sender<T>) -> F + Send + 'static,
     ) -> Result<Response<ReceiverStream<Result<T, Status>>>, Status>
     where
-        T: Send + 'static,
+        T: prost::Message + 'static,
         F: Future<Output = Result<(), Ended>> + Send + 'static,
     {
         let begun = tokio::time::Instant::now();
         let span = self.settings.stream_deadline;
         let (metadata, extensions, message) = request.into_parts();
         let from = (&metadata, &extensions);
-        let admitted = self.admit(from, &self.streams, (span, true)).await;
-        let admitted = admitted.map_err(QueryError::status)?;
-        let (sender, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
+        let admitted = self
+            .admit(from, &message, &self.streams, (span, true))
+            .await;
+        let admitted = admitted.map_err(|error| {
+            let status = error.status();
+            self.ended(method, entry_of(&extensions), status.code(), begun);
+            status
+        })?;
+        let (channel, receiver) = mpsc::channel(STREAM_PAGES_AHEAD);
         let shared = Arc::clone(self);
+        let entry = Arc::clone(&admitted.permitted.entry);
         tokio::spawn(async move {
             let _under_way = shared.metrics.begin();
             let work = work(
                 Arc::clone(&shared),
                 admitted.scope(),
                 message,
-                sender.clone(),
+                Sender {
+                    channel: channel.clone(),
+                    entry: Arc::clone(&entry),
+                },
             );
             let deadline = Err(Ended::Failed(QueryError::Deadline));
             let permitted = admitted.permitted.clone();
@@ -87,11 +110,11 @@ impl Shared {
                     let status = permitted.scope.hide(error).status();
                     let code = status.code();
                     // The client may be gone; then nobody receives the status.
-                    let _ = sender.send(Err(status)).await;
+                    let _ = channel.send(Err(status)).await;
                     code
                 }
             };
-            shared.count(method, code, begun);
+            shared.ended(method, Some(&entry), code, begun);
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

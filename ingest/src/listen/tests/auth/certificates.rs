@@ -2,22 +2,22 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
+    KeyUsagePurpose, date_time_ymd,
 };
 
 use super::*;
 use crate::mosquitto::Broker;
 
 /// A certificate and its key, as PEM.
-struct Identity {
-    certificate: String,
+pub(super) struct Identity {
+    pub(super) certificate: String,
     key: String,
 }
 
 /// An authority.
-struct Authority {
-    certificate: String,
-    issuer: Issuer<'static, KeyPair>,
+pub(super) struct Authority {
+    pub(super) certificate: String,
+    pub(super) issuer: Issuer<'static, KeyPair>,
 }
 
 fn named(name: &str, sans: &[&str]) -> CertificateParams {
@@ -29,8 +29,14 @@ fn named(name: &str, sans: &[&str]) -> CertificateParams {
 }
 
 fn authority() -> Authority {
+    authority_for(&[])
+}
+
+/// An authority whose certificate is for these purposes; for all, if none is named.
+pub(super) fn authority_for(purposes: &[KeyUsagePurpose]) -> Authority {
     let mut params = named("an authority", &[]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = purposes.to_vec();
     let key = KeyPair::generate().expect("a key");
     Authority {
         certificate: params.self_signed(&key).expect("signed").pem(),
@@ -39,7 +45,7 @@ fn authority() -> Authority {
 }
 
 impl Authority {
-    fn sign(&self, params: &CertificateParams) -> Identity {
+    pub(super) fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
         Identity {
             certificate: params.signed_by(&key, &self.issuer).expect("signed").pem(),
@@ -52,7 +58,7 @@ impl Authority {
     }
 }
 
-fn client(name: &str) -> CertificateParams {
+pub(super) fn client(name: &str) -> CertificateParams {
     let mut params = named(name, &[]);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
@@ -65,7 +71,7 @@ fn server() -> CertificateParams {
 }
 
 /// Writes the files of a server, and returns settings that name them.
-fn with_tls(folder: &TempDir, authority: &Authority) -> ListenSettings {
+pub(super) fn with_tls(folder: &TempDir, authority: &Authority) -> ListenSettings {
     let server = authority.sign(&server());
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);

@@ -17,10 +17,13 @@ use super::{
     file::LettersFile,
 };
 use crate::{
-    delta::{Commit, NewData, Table, expired::Expired, state::TableState},
+    delta::{Commit, NewData, state::TableState},
     error::{LakePublishError, LakeReadError},
     store::{Storage, digest::content_id},
-    tables::consumed::{Consumed, consumed_of, txns_of},
+    tables::{
+        consumed::{Consumed, consumed_of, txns_of},
+        followed::Followed,
+    },
 };
 
 /// Attempts to write while another writer commits first.
@@ -40,23 +43,14 @@ pub struct Added {
 /// One park's dead letters, for readers and writers. Nothing is read before a method needs it.
 #[derive(Debug)]
 pub struct LettersTable {
-    table: Table,
-    storage: Storage,
-    state: Option<TableState<LettersFile>>,
-    /// The version that is known to be durable.
-    durable: i64,
-    expired: Expired,
+    table: Followed<LettersFile>,
 }
 
 impl LettersTable {
     pub(crate) fn new(storage: &Storage, park: &ParkId) -> Self {
         let root = Path::from(format!("{ROOT}/{park}"));
         Self {
-            table: Table::new(storage, root, &SHAPE),
-            storage: storage.clone(),
-            state: None,
-            durable: -1,
-            expired: Expired::default(),
+            table: Followed::new(storage, root, &SHAPE),
         }
     }
 
@@ -65,9 +59,8 @@ impl LettersTable {
     /// # Errors
     /// [`LakeReadError`] if the table's log cannot be read.
     pub async fn files(&mut self) -> Result<Vec<LettersFile>, LakeReadError> {
-        self.follow().await?;
-        let files = self.state.iter().flat_map(|state| state.files.values());
-        Ok(files.cloned().collect())
+        self.table.follow().await?;
+        Ok(self.table.files().cloned().collect())
     }
 
     /// Reads the letters of `file`.
@@ -80,14 +73,8 @@ impl LettersTable {
         file: &LettersFile,
         payloads: Payloads,
     ) -> Result<Letters, LakeReadError> {
-        let place = self.table.place(&file.path);
-        let path = place.to_string();
-        match self.storage.read(&place).await {
-            Ok(bytes) => {
-                decode(bytes, payloads).map_err(|source| LakeReadError::Decode { path, source })
-            }
-            Err(source) => Err(LakeReadError::Store { path, source }),
-        }
+        let (path, bytes) = self.table.read(&file.path).await?;
+        decode(bytes, payloads).map_err(|source| LakeReadError::Decode { path, source })
     }
 
     /// How far each partition of dead letters has been consumed into the table.
@@ -95,7 +82,7 @@ impl LettersTable {
     /// # Errors
     /// [`LakeReadError`] if the table's log cannot be read.
     pub async fn consumed(&mut self) -> Result<Vec<Consumed>, LakeReadError> {
-        self.follow().await?;
+        self.table.follow().await?;
         Ok(self.all_consumed())
     }
 
@@ -104,8 +91,8 @@ impl LettersTable {
     /// # Errors
     /// [`LakeReadError`] if the table's log cannot be read.
     pub async fn may_be_another(&mut self, partition: Partition) -> Result<bool, LakeReadError> {
-        self.follow().await?;
-        let state = self.state.as_ref();
+        self.table.follow().await?;
+        let state = self.table.state();
         Ok(state.is_some_and(|state| state.txn(&another_txn(partition)) > 0))
     }
 
@@ -126,19 +113,19 @@ impl LettersTable {
         partition: Partition,
         adopted: Option<Consumed>,
     ) -> Result<(), LakePublishError> {
-        self.follow().await?;
+        self.table.follow().await?;
         let mut txns = adopted.map_or_else(Vec::new, |adopted| self.txns_of(adopted));
         txns.push((another_txn(partition), 0));
         self.commit_txns(txns).await
     }
 
     async fn commit_txns(&mut self, txns: Vec<(String, i64)>) -> Result<(), LakePublishError> {
-        self.refresh().await?;
+        self.table.refresh().await?;
         let commit = Commit {
             txns,
             ..Commit::default()
         };
-        self.commit(commit, Vec::new()).await
+        self.table.commit(commit, Vec::new()).await
     }
 
     /// The paths within the table and the sizes of its files.
@@ -152,7 +139,7 @@ impl LettersTable {
 
     /// The table's path in the lake.
     pub(crate) fn root(&self) -> String {
-        self.table.root().to_string()
+        self.table.root()
     }
 
     /// Adds `letters`, durably and at once: all letters of the park in a partition up to the last of them.
@@ -171,16 +158,12 @@ impl LettersTable {
         loop {
             match self.add_once(consumed, &letters, bounds).await {
                 Ok(added) => {
-                    self.expire_removed();
-                    self.expired.delete_due(&self.storage).await;
-                    if let Some(state) = &mut self.state {
-                        self.table.pack_if_due(state).await;
-                    }
+                    self.table.tidy().await;
                     return Ok(added);
                 }
                 Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
-                    self.state = None;
+                    self.table.forget();
                     return Err(error);
                 }
             }
@@ -193,11 +176,11 @@ impl LettersTable {
         letters: &[Letter],
         bounds: &Bounds,
     ) -> Result<Added, LakePublishError> {
-        self.refresh().await?;
+        self.table.refresh().await?;
         let consumed = self.next_offset(of.partition);
         let is_new = |letter: &&Letter| letter.id.offset >= consumed;
         let new: Vec<&Letter> = letters.iter().filter(is_new).collect();
-        let (Some(state), Some(last)) = (&self.state, new.last()) else {
+        let (Some(state), Some(last)) = (self.table.state(), new.last()) else {
             return Ok(Added::default());
         };
         let next = last.id.offset.saturating_add(1);
@@ -228,7 +211,7 @@ impl LettersTable {
             next_offset: next,
             ..of
         });
-        self.commit(commit, files).await?;
+        self.table.commit(commit, files).await?;
         Ok(added)
     }
 
@@ -245,22 +228,6 @@ impl LettersTable {
         Ok(letters)
     }
 
-    async fn commit(
-        &mut self,
-        commit: Commit,
-        files: Vec<(Path, Bytes)>,
-    ) -> Result<(), LakePublishError> {
-        let put = self.storage.put_together(files).await;
-        put.map_err(|source| LakePublishError::Write {
-            table: self.root(),
-            source: source.into(),
-        })?;
-        match &mut self.state {
-            Some(state) => Box::pin(self.table.commit(state, commit)).await,
-            None => Ok(()),
-        }
-    }
-
     /// The first offset of `partition` that the table has not consumed; 0 if it has consumed none.
     fn next_offset(&self, partition: Partition) -> u64 {
         let consumed = self.all_consumed().into_iter();
@@ -271,7 +238,7 @@ impl LettersTable {
     /// The progress of each partition. Older tables have only one transaction for a partition, which does not
     /// identify the log.
     fn all_consumed(&self) -> Vec<Consumed> {
-        let Some(state) = &self.state else {
+        let Some(state) = self.table.state() else {
             return Vec::new();
         };
         let mut consumed = consumed_of(&state.txns);
@@ -290,36 +257,6 @@ impl LettersTable {
     fn txns_of(&self, new: Consumed) -> Vec<(String, i64)> {
         let mut known = self.all_consumed().into_iter();
         txns_of(new, known.find(|one| one.partition == new.partition))
-    }
-
-    async fn follow(&mut self) -> Result<(), LakeReadError> {
-        match &mut self.state {
-            Some(state) => {
-                Box::pin(self.table.follow(state)).await?;
-            }
-            None => self.state = Some(Box::pin(self.table.load()).await?),
-        }
-        Ok(())
-    }
-
-    /// Updates the state to the newest version, which is durable when this returns: letters that another writer
-    /// has consumed are not written again.
-    async fn refresh(&mut self) -> Result<(), LakeReadError> {
-        self.follow().await?;
-        let version = self.state.as_ref().map_or(-1, |state| state.version);
-        if version != self.durable {
-            self.table.make_durable(version).await?;
-            self.durable = version;
-        }
-        self.expire_removed();
-        Ok(())
-    }
-
-    fn expire_removed(&mut self) {
-        let Some(state) = &mut self.state else { return };
-        for path in state.removed.drain(..) {
-            self.expired.note(self.table.place(&path));
-        }
     }
 }
 

@@ -13,14 +13,10 @@ use super::{
     columns::{SHAPE, decode, encode},
 };
 use crate::{
-    delta::{
-        Commit, NewData, OldData, Table,
-        expired::Expired,
-        state::{TableFile, TableState},
-    },
+    delta::{Commit, NewData, OldData, state::TableFile},
     error::{LakePublishError, LakeReadError},
     store::{Storage, digest::content_id},
-    tables::written::commits_at,
+    tables::{followed::Followed, written::commits_at},
 };
 
 /// Attempts to write while another writer commits first.
@@ -66,23 +62,14 @@ impl TableFile for MessagesFile {
 /// One park's messages, for readers and writers. Nothing is read before a method needs it.
 #[derive(Debug)]
 pub struct MessagesTable {
-    table: Table,
-    storage: Storage,
-    state: Option<TableState<MessagesFile>>,
-    /// The version that is known to be durable.
-    durable: i64,
-    expired: Expired,
+    table: Followed<MessagesFile>,
 }
 
 impl MessagesTable {
     pub(crate) fn new(storage: &Storage, park: &ParkId) -> Self {
         let root = Path::from(format!("{park}/messages"));
         Self {
-            table: Table::new(storage, root, &SHAPE),
-            storage: storage.clone(),
-            state: None,
-            durable: -1,
-            expired: Expired::default(),
+            table: Followed::new(storage, root, &SHAPE),
         }
     }
 
@@ -106,10 +93,10 @@ impl MessagesTable {
         &mut self,
         wanted: impl Fn(&FileKey) -> bool,
     ) -> Result<Messages, LakeReadError> {
-        self.follow().await?;
+        self.table.follow().await?;
         let mut messages = Messages::default();
-        for file in self.files().filter(|file| wanted(&file.of)) {
-            let (path, bytes) = read(&self.table, &self.storage, file).await?;
+        for file in self.table.files().filter(|file| wanted(&file.of)) {
+            let (path, bytes) = self.table.read(&file.path).await?;
             let decoded = decode(bytes).map_err(|source| LakeReadError::Decode { path, source })?;
             messages.join(&decoded);
         }
@@ -121,42 +108,26 @@ impl MessagesTable {
     /// # Errors
     /// [`LakeReadError`] if the table cannot be read.
     pub async fn commits(&mut self) -> Result<u64, LakeReadError> {
-        self.follow().await?;
+        self.table.follow().await?;
         Ok(self.known_commits())
     }
 
     /// The number of its commits when it was last read or written.
     #[must_use]
     pub fn known_commits(&self) -> u64 {
-        commits_at(self.state.as_ref().map_or(-1, |state| state.version))
+        commits_at(self.table.version())
     }
 
     /// The paths within the table and the sizes of its files.
     pub(crate) async fn file_sizes(&mut self) -> Result<Vec<(String, u64)>, LakeReadError> {
-        self.follow().await?;
-        let files = self.files();
+        self.table.follow().await?;
+        let files = self.table.files();
         Ok(files.map(|file| (file.path.clone(), file.size)).collect())
     }
 
     /// The table's path in the lake.
     pub(crate) fn root(&self) -> String {
-        self.table.root().to_string()
-    }
-
-    fn files(&self) -> impl Iterator<Item = &MessagesFile> {
-        let state = self.state.iter();
-        state.flat_map(|state| state.files.values())
-    }
-
-    /// Updates the state to the newest version.
-    async fn follow(&mut self) -> Result<(), LakeReadError> {
-        match &mut self.state {
-            Some(state) => {
-                Box::pin(self.table.follow(state)).await?;
-            }
-            None => self.state = Some(Box::pin(self.table.load()).await?),
-        }
-        Ok(())
+        self.table.root()
     }
 
     /// Adds `messages` that came by `log`, durably and all at once. A log is named by the lake's offset of its
@@ -173,24 +144,20 @@ impl MessagesTable {
                 Ok((commit, _)) if commit.add.is_empty() => return Ok(false),
                 Ok(joined) => joined,
                 Err(error) => {
-                    self.state = None;
+                    self.table.forget();
                     return Err(error);
                 }
             };
-            match self.commit(commit, files).await {
+            match self.table.commit(commit, files).await {
                 Ok(()) => break,
                 Err(LakePublishError::Fenced { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => {
-                    self.state = None;
+                    self.table.forget();
                     return Err(error);
                 }
             }
         }
-        self.expire_removed();
-        self.expired.delete_due(&self.storage).await;
-        if let Some(state) = &mut self.state {
-            self.table.pack_if_due(state).await;
-        }
+        self.table.tidy().await;
         Ok(true)
     }
 
@@ -199,17 +166,15 @@ impl MessagesTable {
         &mut self,
         months: &BTreeMap<FileKey, Messages>,
     ) -> Result<(Commit, Vec<(Path, Bytes)>), LakePublishError> {
-        self.refresh().await?;
+        self.table.refresh().await?;
         let (mut commit, mut files) = (Commit::default(), Vec::new());
-        let Some(state) = &self.state else {
-            return Ok((commit, files));
-        };
+        let version = self.table.version() + 1;
         for (of, new) in months {
-            let of_month = state.files.values().filter(|file| file.of == *of);
+            let of_month = self.table.files().filter(|file| file.of == *of);
             let old: Vec<MessagesFile> = of_month.cloned().collect();
             let mut parts = Vec::with_capacity(old.len());
             for file in &old {
-                parts.push(read(&self.table, &self.storage, file).await?);
+                parts.push(self.table.read(&file.path).await?);
             }
             let rows: u64 = old.iter().map(|file| file.rows).sum();
             let new = new.clone();
@@ -223,7 +188,7 @@ impl MessagesTable {
             let Some((messages, bytes)) = joined else {
                 continue;
             };
-            let data = new_data(of, state.version + 1, &messages, &bytes);
+            let data = new_data(of, version, &messages, &bytes);
             files.push((self.table.place(&data.path), bytes));
             commit.add.push(data);
             commit.remove.extend(old.into_iter().map(|file| OldData {
@@ -235,59 +200,10 @@ impl MessagesTable {
         Ok((commit, files))
     }
 
-    async fn commit(
-        &mut self,
-        commit: Commit,
-        files: Vec<(Path, Bytes)>,
-    ) -> Result<(), LakePublishError> {
-        let put = self.storage.put_together(files).await;
-        put.map_err(|source| LakePublishError::Write {
-            table: self.root(),
-            source: source.into(),
-        })?;
-        match &mut self.state {
-            Some(state) => Box::pin(self.table.commit(state, commit)).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Updates the state to the newest version, which is durable when this returns: another writer may have
-    /// named it without syncing it yet, and its numbers are not written again.
-    async fn refresh(&mut self) -> Result<(), LakeReadError> {
-        self.follow().await?;
-        let version = self.state.as_ref().map_or(-1, |state| state.version);
-        if version != self.durable {
-            self.table.make_durable(version).await?;
-            self.durable = version;
-        }
-        self.expire_removed();
-        Ok(())
-    }
-
-    fn expire_removed(&mut self) {
-        let Some(state) = &mut self.state else { return };
-        for path in state.removed.drain(..) {
-            self.expired.note(self.table.place(&path));
-        }
-    }
-
     /// Deletes removed files at once.
     #[cfg(test)]
     pub(super) fn expire_now(&mut self) {
-        self.expired.expire_now();
-    }
-}
-
-async fn read(
-    table: &Table,
-    storage: &Storage,
-    file: &MessagesFile,
-) -> Result<(String, Bytes), LakeReadError> {
-    let place = table.place(&file.path);
-    let path = place.to_string();
-    match storage.read(&place).await {
-        Ok(bytes) => Ok((path, bytes)),
-        Err(source) => Err(LakeReadError::Store { path, source }),
+        self.table.expire_now();
     }
 }
 
