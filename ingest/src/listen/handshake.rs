@@ -140,12 +140,7 @@ pub(super) async fn accept(
         connect.client_id = format!("greenpark-{now_ms}-{number}");
     }
     let id = connect.client_id.clone();
-    // Client ids are separate for each user, so that nobody can disconnect another user's gateway.
-    // A name contains no colon.
-    let key = match &principal {
-        Some(Principal { name, .. }) => format!("{name}:{id}"),
-        None => id.clone(),
-    };
+    let key = slot_key(principal.as_ref(), &id);
     let mut answer = Vec::new();
     let accept = Connack {
         version: connect.version,
@@ -169,6 +164,15 @@ pub(super) async fn accept(
         rest,
     };
     accept_client(accepted, answer, shared).await
+}
+
+/// Client ids are separate for each user, so that nobody can disconnect another user's gateway.
+fn slot_key(principal: Option<&Principal>, client_id: &str) -> String {
+    match principal {
+        // A name contains no colon.
+        Some(Principal { name, .. }) => format!("{name}:{client_id}"),
+        None => client_id.to_owned(),
+    }
 }
 
 /// Returns the identity of a client: the name that it proved, or the user name of CONNECT if no
