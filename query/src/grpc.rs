@@ -6,6 +6,7 @@ mod access;
 mod asked;
 mod concurrent;
 mod dead_letters;
+mod flight;
 mod indicators;
 mod options;
 pub(crate) mod paging;

@@ -58,6 +58,12 @@ const METHODS: [(&str, Right); 49] = [
 /// Methods that answer only if the access log can be written: what leaves the service as a whole, and who may do what.
 const GUARDED: [&str; 4] = ["Extract", "ExtractFolder", "RecordGrant", "RevokeGrant"];
 
+/// Methods of Flight that are served, in order; further ones are not there.
+const FLIGHT_METHODS: [&str; 3] = ["DoAction", "DoGet", "GetFlightInfo"];
+
+/// The service of these methods.
+const FLIGHT: &str = "/arrow.flight.protocol.FlightService/";
+
 /// The package of the methods.
 const PACKAGE: &str = "/park.query.v1.";
 
@@ -78,6 +84,13 @@ impl Method {
 
 /// The method at `path`, such as `/park.query.v1.Quality/GetQuality`; `None` if it is not listed.
 pub(crate) fn at(path: &str) -> Option<Method> {
+    if let Some(method) = path.strip_prefix(FLIGHT) {
+        let name = FLIGHT_METHODS.into_iter().find(|name| *name == method)?;
+        return Some(Method {
+            name,
+            right: Right::Read,
+        });
+    }
     let method = path.strip_prefix(PACKAGE)?;
     let found = METHODS.binary_search_by(|(name, _)| (*name).cmp(method));
     let (full, right) = METHODS[found.ok()?];
@@ -126,6 +139,7 @@ mod tests {
     fn what_is_not_listed_has_no_right() {
         assert_eq!(at("/park.query.v1.Indicators/Delete"), None);
         assert_eq!(at("/other.v1.Indicators/GetProgress"), None);
+        assert_eq!(at("/arrow.flight.protocol.FlightService/DoPut"), None);
         assert!(!is_public("/park.query.v1.Quality/GetQuality"));
     }
 }

@@ -134,7 +134,7 @@ impl Asked for pb::RevokeGrantRequest {
 const CHARS_MAX: usize = 300;
 
 /// A text of a request, cut if it is too long for a name.
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     text.chars().take(CHARS_MAX).collect()
 }
 

@@ -345,7 +345,7 @@ impl Shared {
     }
 
     /// Every enterprise of a park with an entry or with readings in any book, in order.
-    pub(super) async fn enterprises(
+    pub(in crate::grpc) async fn enterprises(
         &self,
         scope: &Scope,
         registry: &Registry,

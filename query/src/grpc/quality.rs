@@ -95,7 +95,7 @@ impl Shared {
         Ok(deliveries)
     }
 
-    async fn quality(
+    pub(in crate::grpc) async fn quality(
         &self,
         scope: Scope,
         request: &pb::GetQualityRequest,

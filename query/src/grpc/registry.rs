@@ -185,7 +185,7 @@ impl Shared {
         })
     }
 
-    async fn list_enterprises(
+    pub(in crate::grpc) async fn list_enterprises(
         &self,
         scope: Scope,
         request: &pb::ListEnterprisesRequest,
@@ -220,7 +220,7 @@ impl Shared {
         })
     }
 
-    async fn list_meters(
+    pub(in crate::grpc) async fn list_meters(
         &self,
         scope: Scope,
         request: &pb::ListMetersRequest,
@@ -276,7 +276,7 @@ impl Shared {
         })
     }
 
-    async fn list_statistics(
+    pub(in crate::grpc) async fn list_statistics(
         &self,
         scope: Scope,
         request: &pb::ListStatisticsRequest,

@@ -13,6 +13,7 @@ use datafusion::{
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool},
         object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry},
         runtime_env::RuntimeEnvBuilder,
@@ -23,6 +24,7 @@ use datafusion::{
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
 
 use crate::{error::QueryError, lake::parquet_files::store_url, limits::SORT_MEMORY_MIN};
 
@@ -45,6 +47,7 @@ type NewSession = Box<dyn Fn() -> SessionState + Send + Sync>;
 pub(crate) struct Engine {
     scanning: NewSession,
     sorting: NewSession,
+    stating: NewSession,
     stores: Arc<dyn ObjectStoreRegistry>,
     /// Bytes of memory per sort.
     sort_memory: usize,
@@ -75,6 +78,8 @@ pub(crate) enum Work {
     /// Sorts them with one thread, on disk if necessary. Several sorts at once would each use up the memory and
     /// leave nothing for merging their results.
     Sort,
+    /// Runs what an analyst wrote, over rows in memory: it reaches no file, and spills nothing to the disk.
+    Statement,
 }
 
 fn new_session(work: Work, memory: usize, threads: usize) -> NewSession {
@@ -92,6 +97,8 @@ fn new_session(work: Work, memory: usize, threads: usize) -> NewSession {
     execution.sort_spill_reservation_bytes = memory / 5 * 3;
     execution.parquet.pushdown_filters = true;
     execution.parquet.schema_force_view_types = false;
+    // Clients that are not Arrow's own know plain texts alone.
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
@@ -114,6 +121,7 @@ impl Engine {
         Self {
             scanning: new_session(Work::Scan, memory, threads),
             sorting: new_session(Work::Sort, sort_memory, 1),
+            stating: new_session(Work::Statement, sort_memory, 1),
             stores,
             sort_memory,
             figures: MemoryShare::new(figures),
@@ -158,7 +166,10 @@ impl Engine {
     }
 
     /// A session for one question, with `tables` under their names.
-    fn session(
+    ///
+    /// # Errors
+    /// Two tables have one name.
+    pub(crate) fn session(
         &self,
         work: Work,
         tables: impl IntoIterator<Item = (&'static str, Arc<dyn TableProvider>)>,
@@ -167,13 +178,23 @@ impl Engine {
             .with_memory_pool(match work {
                 Work::Scan => Arc::clone(&self.scans),
                 Work::Sort => Arc::new(FairSpillPool::new(self.sort_memory)),
+                Work::Statement => Arc::new(GreedyMemoryPool::new(self.sort_memory)),
             })
-            .with_object_store_registry(Arc::clone(&self.stores))
-            .with_object_list_cache_limit(0)
-            .build_arc()?;
+            .with_object_list_cache_limit(0);
+        let runtime = match work {
+            Work::Scan | Work::Sort => runtime.with_object_store_registry(Arc::clone(&self.stores)),
+            Work::Statement => {
+                let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+                runtime
+                    .with_object_store_registry(Arc::new(NoStores))
+                    .with_disk_manager_builder(disk)
+            }
+        };
+        let runtime = runtime.build_arc()?;
         let state = match work {
             Work::Scan => (self.scanning)(),
             Work::Sort => (self.sorting)(),
+            Work::Statement => (self.stating)(),
         };
         // Each session has its own catalog; a shared one would hold the tables of other questions.
         let config = state
@@ -190,6 +211,24 @@ impl Engine {
             session.register_table(name, table)?;
         }
         Ok(session)
+    }
+}
+
+/// Stores of a session that reaches none.
+#[derive(Debug)]
+struct NoStores;
+
+impl ObjectStoreRegistry for NoStores {
+    fn register_store(
+        &self,
+        _url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        Some(store)
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, DataFusionError> {
+        Err(DataFusionError::Plan(format!("{url} cannot be read here")))
     }
 }
 

@@ -223,7 +223,7 @@ async fn what_is_forbidden_and_what_is_absent_are_answered_alike() {
 }
 
 /// Calls a method with the bytes of a message, and returns the bytes of its answers.
-async fn call(
+pub(crate) async fn call(
     channel: &Channel,
     method: &str,
     token: Option<&str>,

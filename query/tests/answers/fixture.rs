@@ -132,7 +132,7 @@ impl World {
         Self::serve(lake, Arc::clone(&self.now), folder, settings).await
     }
 
-    async fn serve(
+    pub(crate) async fn serve(
         lake: Lake,
         now: Arc<AtomicI64>,
         folder: tempfile::TempDir,

@@ -123,7 +123,7 @@ impl Shared {
         })
     }
 
-    pub(super) async fn waste_ledger(
+    pub(in crate::grpc) async fn waste_ledger(
         &self,
         scope: Scope,
         request: &pb::GetWasteLedgerRequest,

@@ -159,7 +159,7 @@ impl Shared {
         Ok(years)
     }
 
-    pub(super) async fn progress(
+    pub(in crate::grpc) async fn progress(
         &self,
         scope: Scope,
         request: &pb::GetProgressRequest,

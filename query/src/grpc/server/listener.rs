@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::{Future, FutureExt as _, future::BoxFuture};
 use greenpark_proto::query::v1::{
     access_server::AccessServer, dead_letters_server::DeadLettersServer,
@@ -19,6 +20,7 @@ use tracing::warn;
 use super::{QueryService, ServeError, Shared, accept::Acceptor, callers::CallersLayer};
 use crate::grpc::{
     AccessRpc, DeadLettersRpc, IndicatorsRpc, ProofsRpc, QualityRpc, ReadingsRpc, RegistryRpc,
+    flight::FlightRpc,
 };
 
 /// Interval of keep-alive pings on idle connections.
@@ -66,6 +68,8 @@ impl QueryService {
         let access = served!(AccessServer, AccessRpc);
         let proofs = served!(ProofsServer, ProofsRpc);
         let readings = served!(ReadingsServer, ReadingsRpc);
+        let flight = FlightServiceServer::new(FlightRpc::new(Arc::clone(&shared)))
+            .max_decoding_message_size(limit);
         set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let acceptor = Acceptor::new(listener, &shared)?;
@@ -87,7 +91,8 @@ impl QueryService {
             .add_service(letters)
             .add_service(access)
             .add_service(proofs)
-            .add_service(readings);
+            .add_service(readings)
+            .add_service(flight);
         let (accepted, incoming) = mpsc::channel(1);
         tokio::spawn(acceptor.run(accepted));
         let incoming = ReceiverStream::new(incoming);
@@ -147,6 +152,7 @@ async fn set_serving_status(health: &HealthReporter, status: ServingStatus) {
         AccessServer::<AccessRpc>::NAME,
         ProofsServer::<ProofsRpc>::NAME,
         DeadLettersServer::<DeadLettersRpc>::NAME,
+        FlightServiceServer::<FlightRpc>::NAME,
     ] {
         health.set_service_status(name, status).await;
     }

@@ -1,0 +1,203 @@
+//! The strongest test of scopes: a caller with grants on S gets from a lake the same bytes, for every method that reads,
+//! as from a lake that holds S and nothing else.
+//!
+//! Method: lakes of three enterprises and two parks are generated, each with a choice of readings, registrations and
+//! declarations; every request of the matrix is sent to both services.
+
+use std::sync::{Arc, atomic::AtomicI64};
+
+use bytes::Bytes;
+use greenpark_archive::{lake::Lake, rows::ReadingRows};
+use greenpark_model::{day::CivilDay, reading::Kind};
+use greenpark_proto::query::v1 as pb;
+use greenpark_query::{QuerySettings, settings::Grant};
+use greenpark_runtime::clock;
+use object_store::memory::InMemory;
+use tonic::Code;
+
+use crate::{
+    access_matrix::call,
+    access_requests::{Needs, READS, Target},
+    fixture::*,
+};
+
+const LAKES: u64 = 200;
+
+/// All enterprises of the larger lake.
+const PLACES: [(&str, &str); 4] = [("p", "e"), ("p", "f"), ("p", "g"), ("q", "e")];
+
+/// The grants that lakes are asked with.
+const SCOPES: [&[&str]; 6] = [
+    &["parks/p/enterprises/e"],
+    &["parks/p/enterprises/f"],
+    &["parks/p/enterprises/e", "parks/p/enterprises/f"],
+    &["parks/p/enterprises/e", "parks/q/enterprises/e"],
+    &["parks/p"],
+    &["parks/q"],
+];
+
+/// Numbers that follow from a seed.
+struct Draws(u64);
+
+impl Draws {
+    /// A number below `bound`.
+    fn below(&mut self, bound: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// What a lake holds of one enterprise.
+struct Holding {
+    park: &'static str,
+    enterprise: &'static str,
+    days: Vec<(CivilDay, ReadingRows)>,
+    is_registered: bool,
+    has_meter: bool,
+    value_added: Option<u64>,
+}
+
+impl Holding {
+    fn draw((park, enterprise): (&'static str, &'static str), draws: &mut Draws) -> Self {
+        let first = day("2024-04-29").plus(i32::try_from(draws.below(4)).expect("small"));
+        let many = draws.below(4);
+        let series = [
+            series("m", "electricity", Kind::Interval),
+            series("m", "electricity", Kind::Register),
+            series("w", "fresh_water", Kind::Interval),
+            series("g", "fly_ash.generated", Kind::Event),
+        ];
+        let series = &series[usize::try_from(draws.below(4)).expect("small")];
+        let values: Vec<String> = (0..many)
+            .map(|n| (10 * (n + 1) + draws.below(9)).to_string())
+            .collect();
+        Self {
+            park,
+            enterprise,
+            days: daily(enterprise, series, first, &values),
+            is_registered: draws.below(2) == 0,
+            has_meter: draws.below(3) == 0,
+            value_added: Some(draws.below(900) + 1).filter(|_| draws.below(3) > 0),
+        }
+    }
+
+    fn is_in(&self, scope: &[&str]) -> bool {
+        let park = format!("parks/{}", self.park);
+        let own = format!("{park}/enterprises/{}", self.enterprise);
+        scope.iter().any(|name| **name == park || **name == own)
+    }
+
+    /// Records what is registered and declared of it.
+    async fn record(&self, world: &mut World) {
+        if self.is_registered {
+            world
+                .register_enterprise(self.park, self.enterprise, true)
+                .await;
+        }
+        if self.has_meter {
+            let name = format!(
+                "parks/{}/enterprises/{}/meters/m",
+                self.park, self.enterprise
+            );
+            world
+                .register_meter(pb::Meter {
+                    name,
+                    quantity: "electricity".to_owned(),
+                    kind: "register".to_owned(),
+                    multiplier: "2".to_owned(),
+                    counted: true,
+                    valid_from: "2023-01-01".to_owned(),
+                    ..pb::Meter::default()
+                })
+                .await;
+        }
+        if let Some(value) = self.value_added {
+            let value = value_added(self.park, self.enterprise, year(2024), &value.to_string());
+            world.declare(self.park, vec![value]).await;
+        }
+    }
+}
+
+/// A service with grants on `scope` over a lake of `holdings`.
+async fn served(holdings: &[&Holding], scope: &[&str]) -> World {
+    let lake = Lake::over(Arc::new(InMemory::new()), clock::system());
+    let serve = |settings: QuerySettings| {
+        let now = Arc::new(AtomicI64::new(at(day("2026-11-23"), 12)));
+        let folder = tempfile::tempdir().expect("a folder");
+        World::serve(lake.clone(), now, folder, settings)
+    };
+    let mut filling = serve(QuerySettings::default()).await;
+    for holding in holdings {
+        holding.record(&mut filling).await;
+    }
+    for park in ["p", "q"] {
+        let of_park = holdings.iter().filter(|holding| holding.park == park);
+        let days: Vec<_> = of_park.flat_map(|holding| holding.days.clone()).collect();
+        if !days.is_empty() {
+            filling.seal(park, &days, 1, With::Totals).await;
+        }
+    }
+    filling.stop().await;
+    let grant = Grant {
+        token_sha256: sha256(b"ana"),
+        names: scope.iter().map(|name| (*name).to_owned()).collect(),
+        holder: "ana".to_owned(),
+        declares: false,
+    };
+    serve(QuerySettings {
+        grants: vec![grant],
+        access_log: false,
+        ..QuerySettings::default()
+    })
+    .await
+}
+
+/// The answers to every request of the matrix that reads, each with its method.
+async fn answers(world: &World) -> Vec<(String, Result<Vec<Bytes>, (Code, String, Bytes)>)> {
+    let mut answers = Vec::new();
+    for (method, needs, _, make) in READS {
+        if *needs != Needs::Read || method.starts_with("Proofs/") {
+            continue;
+        }
+        for (park, enterprise) in [("p", "e"), ("p", "f"), ("q", "e"), ("z", "z")] {
+            let request = make(&Target { park, enterprise });
+            let answer = call(&world.channel, method, Some("ana"), request).await;
+            let answer = answer.map_err(|status| {
+                let details = Bytes::copy_from_slice(status.details());
+                (status.code(), status.message().to_owned(), details)
+            });
+            answers.push((format!("{method} {park}/{enterprise}"), answer));
+        }
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scope_answers_as_a_lake_that_holds_nothing_else() {
+    let mut answered = 0;
+    for seed in 0..LAKES {
+        let mut draws = Draws(seed);
+        let holdings = PLACES.map(|place| Holding::draw(place, &mut draws));
+        let scope = SCOPES[usize::try_from(draws.below(6)).expect("small")];
+        let whole: Vec<&Holding> = holdings.iter().collect();
+        let only: Vec<&Holding> = holdings.iter().filter(|h| h.is_in(scope)).collect();
+        let (whole, only) = tokio::join!(served(&whole, scope), served(&only, scope));
+        let (of_whole, of_only) = tokio::join!(answers(&whole), answers(&only));
+        for (whole, only) in of_whole.iter().zip(&of_only) {
+            answered += usize::from(only.1.is_ok());
+            assert!(
+                whole == only,
+                "lake {seed}, scope {scope:?}: {}\n{:?}\n{:?}",
+                whole.0,
+                whole.1,
+                only.1
+            );
+        }
+        tokio::join!(whole.stop(), only.stop());
+    }
+    assert!(answered > 5_000, "{answered} answers that are no refusals");
+}
