@@ -73,10 +73,7 @@ impl QueryService {
         set_serving_status(&health, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let acceptor = Acceptor::new(listener, &shared)?;
-        if let Some(publisher) = shared.publisher.clone() {
-            let stop = stop.clone();
-            tokio::spawn(async move { publisher.run(stop).await });
-        }
+        publish(&shared, &stop);
         let recording = Recording::start(&shared);
         let router = Server::builder()
             .max_concurrent_streams(Some(streams))
@@ -111,6 +108,14 @@ impl QueryService {
         };
         recording.end(grace).await;
         Ok(ended?)
+    }
+}
+
+/// Starts the task that publishes, if the settings name its keys.
+fn publish(shared: &Shared, stop: &CancellationToken) {
+    if let Some(publisher) = shared.publisher.clone() {
+        let stop = stop.clone();
+        tokio::spawn(async move { publisher.run(stop).await });
     }
 }
 
