@@ -16,7 +16,7 @@ if ! [ -x "$venv/bin/pip" ]; then
   python3 -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  cryptography duckdb openpyxl polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf paho-mqtt
+  adbc-driver-flightsql cryptography duckdb openpyxl polars deltalake pandas pyarrow grpcio grpcio-reflection protobuf paho-mqtt
 
 export PYTHONDONTWRITEBYTECODE=1
 
@@ -95,6 +95,14 @@ for asked in scorecard quality water-balance waste-ledger; do
     $([ "$asked" = scorecard ] || echo --period 2024)
 done
 
+echo '-- figures by SQL, as Python and Java ask'
+"$venv/bin/python" tests/golden/adbc_figures.py "127.0.0.1:$grpc_port" "$binary"
+if command -v java >/dev/null; then
+  tests/golden/jdbc_figures.sh "127.0.0.1:$grpc_port" "$binary"
+else
+  echo 'java is not there: the JDBC driver was not asked'
+fi
+
 echo '-- a year taken away, verified without the service'
 "$binary" checkpoint -o "$work/kept" --grpc "127.0.0.1:$grpc_port"
 "$binary" extract --park demo --enterprise jiangbei-steel --from 2024-01-01 --to 2024-12-31 --since "$work/kept" \
@@ -103,6 +111,7 @@ echo '-- a year taken away, verified without the service'
 "$venv/bin/python" tests/golden/verify_extract.py "$work/year" --since "$work/kept"
 "$venv/bin/python" tests/golden/sm2_openssl.py "$work/year" "$work"
 "$venv/bin/python" tests/golden/workbook.py "$work/year"
+"$venv/bin/python" tests/golden/libreoffice.py "$work/year" "$work"
 PATH="$PATH:/usr/local/go/bin"
 if command -v go >/dev/null; then
   (cd tests/golden/sumdb && go run . "$work/year")

@@ -31,7 +31,7 @@ pub(crate) fn intensity(runtime: &Runtime) {
         let processor = node.process(&lake).await;
         sealed(&lake, readings).await;
         processor.stop().await;
-        let mut client = serve(lake).await;
+        let mut client = serve(lake.clone(), QuerySettings::default()).await;
         let measure = Measure::begin("question, cold (a year's intensity)");
         let first = query_year(&mut client).await;
         measure.end(1);
@@ -41,6 +41,25 @@ pub(crate) fn intensity(runtime: &Runtime) {
             assert_eq!(again.numerator, first.numerator);
         }
         measure.end(QUERIES);
+        let unlogged = QuerySettings {
+            access_log: false,
+            ..QuerySettings::default()
+        };
+        let mut unlogged = serve(lake, unlogged).await;
+        query_year(&mut unlogged).await;
+        // In turn, so that a machine that becomes slower slows both.
+        for _round in 0..3 {
+            for (client, name) in [
+                (&mut client, "question, warm, with an access log"),
+                (&mut unlogged, "question, warm, without an access log"),
+            ] {
+                let measure = Measure::begin(name);
+                for _query in 0..4 * QUERIES {
+                    query_year(client).await;
+                }
+                measure.end(4 * QUERIES);
+            }
+        }
         // 17,000 micro-units a minute from the start of the first hour to the start of the last.
         let hours = DAYS * 24 - 1;
         let kwh = i128::from(hours * 60 * 17_000) * METERS as i128;
@@ -53,13 +72,13 @@ pub(crate) fn intensity(runtime: &Runtime) {
 }
 
 /// Starts the query service and connects to it; it ends with the runtime.
-async fn serve(lake: Lake) -> IndicatorsClient<Channel> {
+async fn serve(lake: Lake, settings: QuerySettings) -> IndicatorsClient<Channel> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .expect("a free port");
     let address = listener.local_addr().expect("bound");
     let clock = Clock::new(|| Instant::from_millis(NOW_MS));
-    let service = QueryService::new(lake, QuerySettings::default(), clock);
+    let service = QueryService::new(lake, settings, clock);
     tokio::spawn(service.serve(listener, std::future::pending()));
     IndicatorsClient::connect(format!("http://{address}"))
         .await
