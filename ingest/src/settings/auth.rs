@@ -45,7 +45,10 @@ pub(super) fn check(
         }
     }
     if access.is_some_and(|access| access.file.is_none() && !access.grants) {
-        problems.push("listen.access: says nothing; name a file, or set grants = true".into());
+        problems.push(
+            "listen.access.file: is missing; name a file, or set listen.access.grants = true"
+                .into(),
+        );
     }
     let proves = users.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some());
     if access.is_some() && !proves {

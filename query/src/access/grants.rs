@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn a_caller_has_a_kind_and_a_name() {
         assert_eq!(caller_problem("certificate:scada 1"), None);
-        for wrong in ["scada", "user:x", "jwt:", "token:a\nb"] {
+        assert_eq!(caller_problem("user:gw-1"), None);
+        for wrong in ["scada", "gateway:x", "jwt:", "token:a\nb"] {
             assert!(caller_problem(wrong).is_some(), "{wrong}");
         }
     }

@@ -132,6 +132,12 @@ impl ParkDays {
             .collect()
     }
 
+    /// Returns true if a permitted enterprise is registered: what others have registered is none of the caller's.
+    pub(crate) fn has_registry(&self) -> bool {
+        let mut registered = self.registry.enterprises.keys();
+        registered.any(|enterprise| self.permits(enterprise))
+    }
+
     /// Returns true if the scope permits `enterprise`.
     pub(crate) fn permits(&self, enterprise: &EnterpriseId) -> bool {
         self.scope.permits(&self.park, enterprise)

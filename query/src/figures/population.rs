@@ -37,7 +37,7 @@ pub(crate) struct Population<'a> {
 /// The population of one enterprise, whatever its size.
 pub(crate) fn named(park: &ParkDays, enterprise: EnterpriseId) -> Population<'_> {
     let mut notes = Vec::new();
-    if !park.registry.is_unregistered() && !park.registry.enterprises.contains_key(&enterprise) {
+    if park.has_registry() && !park.registry.enterprises.contains_key(&enterprise) {
         notes.push(format!(
             "parks/{}/enterprises/{enterprise} is not registered",
             park.park

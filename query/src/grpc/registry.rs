@@ -21,7 +21,10 @@ use crate::{
     figures::convert::timestamp,
     grpc::{paging::Page, registry::declare::Provenance, server::Shared},
     lake::latest_readings::{self, MeterPlace},
-    register::{name::Name, registry::Park},
+    register::{
+        name::Name,
+        registry::{Park, Registry},
+    },
 };
 
 /// Parses a parent into its park and, unless it names all, its enterprise.
@@ -172,7 +175,7 @@ impl Shared {
         let (ids, next_page_token) = page.cut(parks, ParkId::to_string);
         let mut parks = Vec::with_capacity(ids.len());
         for park in ids {
-            let years = self.books.lake.years(&park).await?;
+            let years = self.years_of(&scope, &registry, &park).await?;
             let name = Name::Park(park).to_string();
             parks.push(pb::Park {
                 name,
@@ -183,6 +186,34 @@ impl Shared {
             parks,
             next_page_token,
         })
+    }
+
+    /// The years in which permitted enterprises of `park` have readings.
+    async fn years_of(
+        &self,
+        scope: &Scope,
+        registry: &Registry,
+        park: &ParkId,
+    ) -> Result<Vec<i16>, QueryError> {
+        let mut years = self.books.lake.years(park).await?;
+        if !scope.permits_park(park) {
+            let (registered, as_of) = (registry.park(park), registry.as_of);
+            let mut permitted = Vec::new();
+            for year in years {
+                let found = self
+                    .books
+                    .enterprises(park, year, &registered, as_of)
+                    .await?;
+                if found
+                    .iter()
+                    .any(|enterprise| scope.permits(park, enterprise))
+                {
+                    permitted.push(year);
+                }
+            }
+            years = permitted;
+        }
+        Ok(years)
     }
 
     pub(in crate::grpc) async fn list_enterprises(

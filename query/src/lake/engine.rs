@@ -28,6 +28,9 @@ use url::Url;
 
 use crate::{error::QueryError, lake::parquet_files::store_url, limits::SORT_MEMORY_MIN};
 
+/// The one catalog of a session, and the one schema in it.
+pub(crate) const CATALOG: &str = "greenpark";
+pub(crate) const SCHEMA: &str = "public";
 /// Threads of one question at most, because questions run concurrently.
 const THREADS_MAX: usize = 4;
 /// Sorts that share the memory of streams, if there is enough for all.
@@ -200,6 +203,7 @@ impl Engine {
         let config = state
             .config()
             .clone()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_create_default_catalog_and_schema(true);
         let state = SessionStateBuilder::new_from_existing(state)
             .with_config(config)

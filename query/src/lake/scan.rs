@@ -44,6 +44,9 @@ use crate::{
 const COLUMNS: &str =
     "meter, quantity, kind, instant, value, flag, ticket, late_received, late_gateway";
 
+/// Rows of a batch of an open day. A sort takes a batch as a whole, and spills between two.
+const BATCH_ROWS: usize = 8_192;
+
 /// Selects the readings of an enterprise or a meter in a range of days.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
@@ -173,7 +176,9 @@ impl Scan {
                 .map(|(_, rows)| rows)
                 .collect();
             let merged = ReadingRows::merge(&parts);
-            batches.push(batch(&merged.rows, &schema).map_err(QueryError::Encode)?);
+            for kept in kept(&merged.rows).chunks(BATCH_ROWS) {
+                batches.push(batch(&merged.rows, kept, &schema).map_err(QueryError::Encode)?);
+            }
         }
         drop((hot_rows, sealed_rows));
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -259,11 +264,18 @@ pub(crate) fn selected_schema() -> Result<SchemaRef, QueryError> {
     Ok(Arc::new(projected))
 }
 
-/// The readings of `rows` that are not superseded.
-fn batch(rows: &ReadingRows, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let kept: Vec<usize> = (0..rows.len())
-        .filter(|&row| !rows.superseded[row])
-        .collect();
+/// The rows that are not superseded.
+fn kept(rows: &ReadingRows) -> Vec<usize> {
+    let all = 0..rows.len();
+    all.filter(|&row| !rows.superseded[row]).collect()
+}
+
+/// The readings of the rows `kept`.
+fn batch(
+    rows: &ReadingRows,
+    kept: &[usize],
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let names: Vec<String> = rows
         .keys
         .iter()

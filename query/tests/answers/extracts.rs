@@ -364,15 +364,24 @@ async fn tickets_and_late_readings_are_shown_sealed_or_open() {
     world.stop().await;
 }
 
-/// 800,000 readings need more than the 16 MiB that a question may have here, so the sort spills.
 #[tokio::test]
 async fn an_extract_larger_than_the_memory_of_its_question_is_made_all_the_same() {
+    make_larger_than_memory(false).await;
+}
+
+#[tokio::test]
+async fn so_is_one_of_days_that_are_not_sealed() {
+    make_larger_than_memory(true).await;
+}
+
+/// 800,000 readings need more than the 16 MiB that a question may have here, so the sort spills.
+async fn make_larger_than_memory(is_open: bool) {
     let settings = greenpark_query::QuerySettings {
         memory: 16 << 20,
         ..Default::default()
     };
     let mut world = World::with(settings).await;
-    for n in 0..2 {
+    for n in 0..2i32 {
         let the_day = day("2024-01-01").plus(n);
         let values: Vec<(i64, &str)> = (0..40_000)
             .map(|n| (at(the_day, 0) + n * 2_000, "1.25"))
@@ -385,9 +394,19 @@ async fn an_extract_larger_than_the_memory_of_its_question_is_made_all_the_same(
                 )
             })
             .collect();
-        world
-            .seal(PARK, &[(the_day, rows("e", &meters))], 1, With::Totals)
-            .await;
+        let of_day = rows("e", &meters);
+        match is_open {
+            true => {
+                world
+                    .hot(PARK, the_day, u64::from(n.unsigned_abs()) + 1, &of_day)
+                    .await
+            }
+            false => {
+                world
+                    .seal(PARK, &[(the_day, of_day)], 1, With::Totals)
+                    .await
+            }
+        }
     }
     let Extracted { file, manifest } = extract(
         &mut world,

@@ -15,10 +15,8 @@ use futures::TryStreamExt as _;
 use tonic::{Response, Status};
 
 use super::{Results, views::VIEWS};
+use crate::lake::engine::{CATALOG, SCHEMA};
 
-/// The one catalog, and the one schema in it.
-pub(super) const CATALOG: &str = "greenpark";
-pub(super) const SCHEMA: &str = "public";
 /// The type of every table.
 const VIEW: &str = "VIEW";
 

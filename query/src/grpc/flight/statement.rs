@@ -11,7 +11,7 @@ use datafusion::{
     datasource::TableProvider,
     error::DataFusionError,
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
     prelude::{SQLOptions, SessionContext},
 };
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
@@ -53,7 +53,7 @@ pub(super) async fn schema(
     scope: Scope,
     sql: &str,
 ) -> Result<Schema, QueryError> {
-    let asking = Arc::new(Asking::new(Arc::clone(shared), scope));
+    let asking = Arc::new(Asking::new(Arc::clone(shared), scope, None));
     let session = session(&asking)?;
     let plan = plan(&session, sql).boxed().await?;
     Ok(plan.schema().as_arrow().clone())
@@ -89,13 +89,13 @@ async fn run_within(
     let engine = &shared.books.engine;
     // Views make their rows while the statement is planned; what they do not need is given back before it runs.
     let mut memory = engine.reserve_sort(readings(VIEW_BYTES_MAX)).await?;
-    let asking = Arc::new(Asking::new(Arc::clone(&shared), scope));
-    let session = session(&asking)?;
-    let plan = plan(&session, sql).await?;
-    let planned = session.state().create_physical_plan(&plan).boxed().await;
-    let planned = planned.map_err(wrong)?;
-    engine.shrink(&mut memory, readings(asking.bytes()));
-    let batches = execute_stream(planned, session.task_ctx()).map_err(wrong)?;
+    let Planned {
+        plan,
+        session,
+        bytes,
+    } = planned(&shared, &scope, sql).boxed().await?;
+    engine.shrink(&mut memory, readings(bytes));
+    let batches = execute_stream(plan, session.task_ctx()).map_err(wrong)?;
     let batches = memory.hold(batches);
     let (schema, entry) = (batches.schema(), Arc::clone(&to.entry));
     let counted = batches
@@ -107,6 +107,39 @@ async fn run_within(
         send(to, message.map_err(not_sent)?, 0).await?;
     }
     Ok(())
+}
+
+/// A statement whose views have made their rows.
+struct Planned {
+    plan: Arc<dyn ExecutionPlan>,
+    session: SessionContext,
+    /// Bytes of these rows.
+    bytes: usize,
+}
+
+/// Plans a statement over one state of the lake: the newest, if nothing changes meanwhile, and otherwise that of an
+/// instant, which takes longer.
+async fn planned(shared: &Arc<Shared>, scope: &Scope, sql: &str) -> Result<Planned, QueryError> {
+    for at in [None, None, Some(shared.now())] {
+        let asking = Arc::new(Asking::new(Arc::clone(shared), scope.clone(), at));
+        let session = session(&asking)?;
+        let logical = plan(&session, sql).await?;
+        let before = asking.state().await?;
+        let plan = session.state().create_physical_plan(&logical).boxed().await;
+        let plan = match plan.map_err(wrong) {
+            Err(error) if error.is_file_replaced() => continue,
+            plan => plan?,
+        };
+        if at.is_some() || asking.state().await? == before {
+            let bytes = asking.bytes();
+            return Ok(Planned {
+                plan,
+                session,
+                bytes,
+            });
+        }
+    }
+    Err(QueryError::FileReplaced)
 }
 
 /// A session with the views and nothing else.

@@ -24,9 +24,16 @@ use tokio::sync::OnceCell;
 
 use super::{views::ViewKind, wanted::Wanted};
 use crate::{
-    access::scope::Scope, error::QueryError, grpc::server::Shared, limits::VIEW_BYTES_MAX,
+    access::scope::Scope,
+    error::QueryError,
+    figures::convert::timestamp,
+    grpc::server::{Shared, answers::Book},
+    limits::VIEW_BYTES_MAX,
     register::registry::Registry,
 };
+
+/// The versions of the registry and of books.
+pub(super) type State = (i64, Vec<(ParkId, Vec<Book>)>);
 
 /// An enterprise that the caller may read.
 pub(super) type Member = (ParkId, EnterpriseId);
@@ -35,16 +42,15 @@ pub(super) type Member = (ParkId, EnterpriseId);
 pub(super) struct Asking {
     pub(super) shared: Arc<Shared>,
     pub(super) scope: Scope,
-    /// The instant of the statement: every view shows the state of then.
-    pub(super) at: Instant,
+    /// The instant whose state every view shows; `None` for the newest.
+    pub(super) at: Option<Instant>,
     registry: OnceCell<Arc<Registry>>,
     /// Bytes of the rows that were made.
     bytes: AtomicUsize,
 }
 
 impl Asking {
-    pub(super) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
-        let at = shared.now();
+    pub(super) fn new(shared: Arc<Shared>, scope: Scope, at: Option<Instant>) -> Self {
         Self {
             shared,
             scope,
@@ -54,9 +60,16 @@ impl Asking {
         }
     }
 
-    /// The registry of the statement's instant.
+    /// The state that the views show: the versions of the registry and of the books of all parks.
+    pub(super) async fn state(&self) -> Result<State, QueryError> {
+        let registry = self.shared.registry().await?;
+        let parks = self.shared.parks(&self.scope, &registry).await?;
+        Ok((registry.version, self.shared.states_of(parks).await?))
+    }
+
+    /// The registry of the statement.
     pub(super) async fn registry(&self) -> Result<&Arc<Registry>, QueryError> {
-        let read = || self.shared.registry_at(Some(self.at));
+        let read = || self.shared.registry_at(self.at);
         self.registry.get_or_try_init(read).await
     }
 
@@ -105,7 +118,7 @@ impl Asking {
 
     /// The instant of the statement in a request.
     pub(super) fn as_of(&self) -> Option<prost_types::Timestamp> {
-        Some(crate::figures::convert::timestamp(self.at))
+        self.at.map(timestamp)
     }
 }
 

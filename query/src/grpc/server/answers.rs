@@ -19,7 +19,7 @@ use crate::{
     metrics::{Ending, Method},
 };
 
-pub(in crate::grpc) use kept::{Answers, CachedQuestion};
+pub(in crate::grpc) use kept::{Answers, Book, CachedQuestion};
 
 /// An answer that can carry a note that recent readings may be missing.
 pub(crate) trait Answer {

@@ -74,7 +74,7 @@ fn selection(asking: &Asking, (park, enterprise): &Member, range: DayRange) -> S
         enterprise: enterprise.clone(),
         meter: None,
         range,
-        as_of: Some(asking.at),
+        as_of: asking.at,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 /// The state of a book: its year, and the versions of its readings and totals.
-type Book = (i16, i64, i64);
+pub(in crate::grpc) type Book = (i16, i64, i64);
 
 /// The digest of the question, the name and the scope.
 type Key = [u8; 32];
@@ -153,17 +153,24 @@ impl Shared {
             Name::Parks => self.parks(scope, registry).await.ok()?,
             name => name.park().cloned().into_iter().collect(),
         };
-        let mut looks = Vec::new();
-        for park in parks {
-            looks.push(self.states(park).boxed());
-        }
-        let books = concurrently(looks, AT_ONCE).await;
         Some(Inputs {
             registry: registry.version,
             today: now.day(),
             // An unreadable book is reported when it is needed.
-            books: books.ok()?,
+            books: self.states_of(parks).await.ok()?,
         })
+    }
+
+    /// The states of all books of `parks`.
+    pub(in crate::grpc) async fn states_of(
+        &self,
+        parks: Vec<ParkId>,
+    ) -> Result<Vec<(ParkId, Vec<Book>)>, QueryError> {
+        let mut looks = Vec::new();
+        for park in parks {
+            looks.push(self.states(park).boxed());
+        }
+        concurrently(looks, AT_ONCE).await
     }
 
     /// The states of all books of `park`.
