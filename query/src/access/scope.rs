@@ -88,6 +88,14 @@ impl Scope {
         })
     }
 
+    /// The parks of the enterprises that are permitted by name.
+    pub(crate) fn enterprise_parks(&self) -> impl Iterator<Item = &ParkId> {
+        self.names.iter().filter_map(|name| match name {
+            Name::Enterprise(park, _) => Some(park),
+            _ => None,
+        })
+    }
+
     /// True if `enterprise` of `park` is permitted.
     #[must_use]
     pub fn permits(&self, park: &ParkId, enterprise: &EnterpriseId) -> bool {

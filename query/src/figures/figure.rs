@@ -375,6 +375,11 @@ fn revisions(
     park.books()
         .iter()
         .filter(|book| touched(&book.snapshot.year))
+        // That others have a book is none of the caller's.
+        .filter(|book| {
+            book.enterprises()
+                .any(|enterprise| park.permits(enterprise))
+        })
         .map(|book| {
             let sealed = members()
                 .filter_map(|enterprise| book.sealed.get(enterprise))

@@ -244,6 +244,8 @@ impl Shared {
             parks = self.books.parks_as_of(parks, at).await?;
         }
         parks.extend(registry.parks().cloned());
+        // A grant on an enterprise names its park, whatever others have there.
+        parks.extend(scope.enterprise_parks().cloned());
         parks.retain(|park| scope.sees(park));
         parks.sort();
         parks.dedup();

@@ -89,6 +89,15 @@ pub(super) const TOTALS_RULES: &[&str] = &[
 ];
 
 impl Manifest<'_> {
+    /// The snapshots that the caller may know of: all of its park's, otherwise those that the sources are of.
+    fn used(&self) -> impl Iterator<Item = &Arc<archive::Snapshot>> {
+        let sees_park = self.job.scope.permits_park(&self.job.selection.park);
+        self.snapshots.iter().filter(move |snapshot| {
+            let mut sources = self.sources.iter();
+            sees_park || sources.any(|source| source.day.year() == snapshot.year)
+        })
+    }
+
     /// Writes the manifest as JSON; `digests` are those of sealed files by day and revision.
     pub(super) fn json(&self, digests: &BTreeMap<(CivilDay, u32), String>) -> String {
         let selection = &self.job.selection;
@@ -116,7 +125,7 @@ impl Manifest<'_> {
             } else {
                 TOTALS_RULES
             },
-            snapshots: self.snapshots.iter().map(|s| snapshot(s)).collect(),
+            snapshots: self.used().map(|s| snapshot(s)).collect(),
             sources: self
                 .sources
                 .iter()
