@@ -123,6 +123,8 @@ impl ObjectStore for LocalStore {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        let root = self.root.clone();
+        blocking(move || is_there(&root)).await?;
         let upload = self.files.put_multipart_opts(location, opts).await?;
         Ok(Box::new(DurableUpload {
             upload,
@@ -227,6 +229,11 @@ async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Res
     }
 }
 
+/// Refuses to make the root anew: where a disk is away, a few files in its place would pass for the lake.
+fn is_there(root: &FsPath) -> io::Result<()> {
+    fs::metadata(root).map(drop)
+}
+
 /// Puts one file under its name atomically and durably, after the folders above it.
 fn put_durably(
     root: &FsPath,
@@ -234,6 +241,7 @@ fn put_durably(
     payload: &PutPayload,
     mode: &PutMode,
 ) -> io::Result<()> {
+    is_there(root)?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

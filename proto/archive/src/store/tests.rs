@@ -118,3 +118,23 @@ async fn listings_are_in_order() {
     assert_eq!(listed.len(), 30);
     assert!(listed.is_sorted());
 }
+
+#[tokio::test]
+async fn a_root_that_is_away_is_not_made_anew() {
+    let (_folder, store) = store();
+    let root = store.root.clone();
+    let away = root.with_extension("away");
+    fs::rename(&root, &away).expect("moved");
+    let (path, bytes) = (Path::from("t/file"), Bytes::from("text"));
+    store
+        .put(&path, bytes.clone().into())
+        .await
+        .expect_err("refused");
+    store
+        .put_together(vec![(path.clone(), bytes)])
+        .await
+        .expect_err("refused");
+    store.put_multipart(&path).await.expect_err("refused");
+    assert!(!root.exists());
+    fs::rename(&away, &root).expect("moved back");
+}
