@@ -9,12 +9,8 @@ version=18.3.0
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/greenpark/jdbc"
 driver="$cache/flight-sql-jdbc-driver-$version.jar"
 if ! [ -f "$driver" ]; then
-  mkdir -p "$cache"
-  central=https://repo1.maven.org/maven2/org/apache/arrow/flight-sql-jdbc-driver
-  curl -fsSL "$central/$version/flight-sql-jdbc-driver-$version.jar" -o "$driver.part"
-  sum=$(curl -fsSL "$central/$version/flight-sql-jdbc-driver-$version.jar.sha1")
-  echo "$sum  $driver.part" | sha1sum --check --quiet
-  mv "$driver.part" "$driver"
+  mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory="$cache" \
+    -Dartifact="org.apache.arrow:flight-sql-jdbc-driver:$version"
 fi
 sql="SELECT name, value, numerator FROM figures
      WHERE period = '2024' AND park = 'demo' AND indicator = 'energy-intensity' AND value IS NOT NULL ORDER BY name"

@@ -97,10 +97,10 @@ done
 
 echo '-- figures by SQL, as Python and Java ask'
 "$venv/bin/python" tests/golden/adbc_figures.py "127.0.0.1:$grpc_port" "$binary"
-if command -v java >/dev/null; then
+if command -v java >/dev/null && command -v mvn >/dev/null; then
   tests/golden/jdbc_figures.sh "127.0.0.1:$grpc_port" "$binary"
 else
-  echo 'java is not there: the JDBC driver was not asked'
+  echo 'java or mvn is not there: the JDBC driver was not asked'
 fi
 
 echo '-- a year taken away, verified without the service'
