@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use greenpark_archive::access_log::{AccessEvent, AccessRecord, AccessTable};
+use greenpark_archive::{
+    access_log::{AccessEvent, AccessRecord, AccessTable},
+    error::LakePublishError,
+};
 use greenpark_model::{clock::Clock, day::Instant};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -184,24 +187,39 @@ impl AccessLog {
         }
     }
 
-    /// Appends all that waits, `unwritten` first: that batch may have landed, and only the same one is not doubled.
+    /// Appends `unwritten`, which may have landed and must be the same batch not to be doubled, and then what waits.
+    /// What comes meanwhile waits for the next time: a commit for each few records would cost more than the questions.
     async fn write(
         &self,
         table: &mut AccessTable,
         unwritten: &mut Option<Batch>,
-    ) -> Result<(), greenpark_archive::error::LakePublishError> {
-        while let Some(batch) = unwritten.take().or_else(|| self.take()) {
-            if let Err(error) = table.append(&batch.records).await {
-                *unwritten = Some(batch);
-                self.written.send_modify(|written| written.failures += 1);
-                return Err(error);
-            }
-            self.metrics
-                .access_records
-                .inc_by(batch.records.len() as u64);
-            self.written
-                .send_modify(|written| written.upto = batch.upto);
+    ) -> Result<(), LakePublishError> {
+        if let Some(batch) = unwritten.take() {
+            self.append(table, batch, unwritten).await?;
         }
+        match self.take() {
+            Some(batch) => self.append(table, batch, unwritten).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Appends a batch, or keeps it in `unwritten`.
+    async fn append(
+        &self,
+        table: &mut AccessTable,
+        batch: Batch,
+        unwritten: &mut Option<Batch>,
+    ) -> Result<(), LakePublishError> {
+        if let Err(error) = table.append(&batch.records).await {
+            *unwritten = Some(batch);
+            self.written.send_modify(|written| written.failures += 1);
+            return Err(error);
+        }
+        self.metrics
+            .access_records
+            .inc_by(batch.records.len() as u64);
+        self.written
+            .send_modify(|written| written.upto = batch.upto);
         Ok(())
     }
 
