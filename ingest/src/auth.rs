@@ -5,8 +5,8 @@
 //! each topic of a connection, when the topic is resolved, and not once for each publish. Without
 //! `listen.tls.client_ca` and `listen.users` the listener accepts every client, without a grant.
 //!
-//! When a file or a recorded grant changes, every connected client is looked at again: whoever could not connect any
-//! more, or would get other rights, is disconnected after its last acknowledgement.
+//! When a file or a recorded grant changes, every connection checks its client again. It ends, after its last
+//! acknowledgement, if the client could no longer connect or would get other rights.
 //!
 //! Refusals are counted by reason and never carry a payload: what a stranger sends is not stored.
 

@@ -6,7 +6,7 @@ use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
 use crate::{
-    answer_parts::stamp_json,
+    answer_parts::{stamp, stamp_json},
     connection::{ClientArgs, QueryConnection, refusal},
     name::period,
     question::as_of,
@@ -249,10 +249,7 @@ pub fn access_log_sheet(records: &[api::AccessLogRecord]) -> Sheet {
     let number = |number: Option<u64>| number.map(|n| n.to_string()).unwrap_or_default();
     for of in records {
         sheet.push(vec![
-            stamp_json(of.at.as_ref())
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            stamp(of.at.as_ref()),
             of.event.clone(),
             of.caller.clone(),
             of.source.clone(),

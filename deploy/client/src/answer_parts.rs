@@ -48,16 +48,18 @@ pub(super) fn amount_json(amount: Option<&api::Amount>) -> Value {
     amount.map_or(Value::Null, |a| json!({ "value": a.value, "unit": a.unit }))
 }
 
+/// Formats an instant in the time of the parks; empty without one.
+pub(super) fn stamp(at: Option<&prost_types::Timestamp>) -> String {
+    at.map_or_else(String::new, |at| {
+        let ms = at.seconds.saturating_mul(1_000);
+        let ms = ms.saturating_add(i64::from(at.nanos / 1_000_000));
+        Instant::from_millis(ms).to_string()
+    })
+}
+
 /// Converts an instant to JSON, as text in the time of the parks.
-pub(super) fn stamp_json(stamp: Option<&prost_types::Timestamp>) -> Value {
-    let Some(stamp) = stamp else {
-        return Value::Null;
-    };
-    let ms = stamp
-        .seconds
-        .saturating_mul(1_000)
-        .saturating_add(i64::from(stamp.nanos / 1_000_000));
-    Value::String(Instant::from_millis(ms).to_string())
+pub(super) fn stamp_json(at: Option<&prost_types::Timestamp>) -> Value {
+    at.map_or(Value::Null, |at| Value::String(stamp(Some(at))))
 }
 
 /// Converts the coverage of a figure to JSON.

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use greenpark_archive::{error::LakeReadError, inspect::BookInspection, lake::Lake};
+use greenpark_archive::{
+    error::LakeReadError,
+    inspect::{Astray, BookInspection},
+    lake::Lake,
+};
 use greenpark_model::{clock::Clock, day::Instant, id::ParkId};
 
 use crate::{
@@ -169,37 +173,26 @@ async fn files(lake: &Lake, books: &[BookInspection], findings: &mut Findings) {
             Err(error) => astray.push(chain(&error)),
         }
     }
-    let parks: BTreeSet<&ParkId> = books.iter().map(|book| &book.snapshot.park).collect();
-    for park in parks {
-        match lake.astray_messages(park).await {
-            Ok((named, found)) => {
-                count += named;
-                astray.extend(found.iter().map(ToString::to_string));
-            }
-            Err(error) => astray.push(chain(&error)),
-        }
-    }
-    match lake.letter_parks().await {
-        Ok(parks) => {
-            for park in parks {
-                match lake.astray_letters(&park).await {
-                    Ok((named, found)) => {
-                        count += named;
-                        astray.extend(found.iter().map(ToString::to_string));
-                    }
-                    Err(error) => astray.push(chain(&error)),
-                }
-            }
-        }
-        Err(error) => astray.push(chain(&error)),
-    }
-    match lake.astray_access_log().await {
+    let mut take = |checked: Result<(usize, Vec<Astray>), LakeReadError>| match checked {
         Ok((named, found)) => {
             count += named;
             astray.extend(found.iter().map(ToString::to_string));
         }
         Err(error) => astray.push(chain(&error)),
+    };
+    let parks: BTreeSet<&ParkId> = books.iter().map(|book| &book.snapshot.park).collect();
+    for park in parks {
+        take(lake.astray_messages(park).await);
     }
+    match lake.letter_parks().await {
+        Ok(parks) => {
+            for park in parks {
+                take(lake.astray_letters(&park).await);
+            }
+        }
+        Err(error) => take(Err(error)),
+    }
+    take(lake.astray_access_log().await);
     if astray.is_empty() {
         let seen = format!("all {count} that the books name are there, with their size");
         return findings.ok("files", seen, "");

@@ -178,8 +178,8 @@ fn refuse_open_access(settings: &Settings, roles: Roles) -> Result<(), Mistakes>
     if roles.ingests() && !listen.address.ip().is_loopback() && listen.access.is_none() {
         mistakes.push(format!(
             "listen.access: at {} whoever reaches the listener could publish for any park and enterprise; name a file \
-             that says who may publish for whom (listen.access.file), or let grants say it (listen.access.grants), and how clients prove their names (listen.users or \
-             listen.tls.client_ca), or listen at 127.0.0.1 (listen.address, --mqtt)",
+             that says who may publish for whom (listen.access.file), or let grants say it (listen.access.grants), \
+             and how clients prove their names (listen.users or listen.tls.client_ca), or listen at 127.0.0.1 (listen.address, --mqtt)",
             listen.address
         ));
     }

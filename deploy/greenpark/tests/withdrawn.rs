@@ -1,5 +1,5 @@
-//! Rights that are withdrawn, and certificates that are renewed, while gateways send 20,000 readings a second: whoever
-//! lost a right is out within 30 seconds, and no acknowledged reading is lost.
+//! Gateways send 20,000 readings a second while rights are withdrawn and a certificate is renewed. A gateway that lost
+//! its right is disconnected within 30 seconds, and no acknowledged reading is lost.
 //!
 //! Method: `greenpark pki` makes the certificates, `greenpark up` runs the whole with TLS on both ports, gateways write
 //! MQTT by hand, and an extract is compared with what was acknowledged.

@@ -28,10 +28,11 @@ const WRITE_EVERY: Duration = Duration::from_secs(5);
 const WRITE_AT: usize = 1_000;
 /// Records that may wait while the table cannot be written; further ones are lost, and counted.
 const WAITING_MAX: usize = 10_000;
-/// Refusals that are told apart between two writes. A stranger must not fill the lake.
+/// Distinct refusals between two writes; further ones are counted without caller and source. A stranger must not fill
+/// the lake.
 const REFUSALS_MAX: usize = 1_000;
 
-/// A refused request, as far as refusals are told apart.
+/// A refused request. Equal ones are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Refusal {
     /// The caller, if a credential proved it.

@@ -375,7 +375,7 @@ fn revisions(
     park.books()
         .iter()
         .filter(|book| touched(&book.snapshot.year))
-        // That others have a book is none of the caller's.
+        // The caller must not learn that other enterprises have a book.
         .filter(|book| {
             book.enterprises()
                 .any(|enterprise| park.permits(enterprise))

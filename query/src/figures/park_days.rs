@@ -132,7 +132,7 @@ impl ParkDays {
             .collect()
     }
 
-    /// Returns true if a permitted enterprise is registered: what others have registered is none of the caller's.
+    /// Returns true if a permitted enterprise is registered. The caller must not learn whether others are.
     pub(crate) fn has_registry(&self) -> bool {
         let mut registered = self.registry.enterprises.keys();
         registered.any(|enterprise| self.permits(enterprise))

@@ -138,13 +138,20 @@ pub(super) fn bounded(text: &str) -> String {
     text.chars().take(CHARS_MAX).collect()
 }
 
-fn with_period(name: String, period: Option<&pb::Period>) -> String {
+/// A period as it was asked or declared; empty without one.
+pub(super) fn period_text(period: Option<&pb::Period>) -> String {
     use pb::period::Period;
-    let period = match period.and_then(|period| period.period.as_ref()) {
-        None => return name,
+    match period.and_then(|period| period.period.as_ref()) {
+        None => String::new(),
         Some(Period::Days(days)) => format!("{}..{}", bounded(&days.first), bounded(&days.last)),
         Some(Period::Month(text) | Period::Quarter(text) | Period::Plan(text)) => bounded(text),
         Some(Period::Year(year)) => year.to_string(),
-    };
-    format!("{name} {period}")
+    }
+}
+
+fn with_period(name: String, period: Option<&pb::Period>) -> String {
+    match period_text(period) {
+        period if period.is_empty() => name,
+        period => format!("{name} {period}"),
+    }
 }

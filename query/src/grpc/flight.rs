@@ -54,13 +54,28 @@ impl FlightRpc {
         }
     }
 
-    /// The plan of `sql` for this caller, and a handle of it that nobody else can use.
+    /// The schema of what `sql` gives this caller.
+    async fn schema(&self, sql: &str, permitted: &Permitted) -> Result<Schema, Status> {
+        let schema = statement::schema(&self.shared, permitted.scope.clone(), sql).await;
+        schema.map_err(|error| permitted.scope.hide(error).status())
+    }
+
+    /// A handle of `sql` that only this caller can use, and the schema of its result.
     async fn prepare<T>(&self, sql: &str, request: &Request<T>) -> Result<(Bytes, Schema), Status> {
         let permitted = permitted(request)?;
-        let schema = statement::schema(&self.shared, permitted.scope.clone(), sql).await;
-        let schema = schema.map_err(|error| permitted.scope.hide(error).status())?;
-        let handle = self.handles.seal(&permitted.caller.identity.caller, sql);
-        Ok((handle, schema))
+        let schema = self.schema(sql, permitted).await?;
+        Ok((
+            self.handles.seal(&permitted.caller.identity.caller, sql),
+            schema,
+        ))
+    }
+
+    /// The statement of a handle, if this caller may use it.
+    fn open(&self, handle: &[u8], permitted: &Permitted) -> Result<String, Status> {
+        let sql = self.handles.open(&permitted.caller.identity.caller, handle);
+        sql.ok_or_else(|| {
+            Status::invalid_argument("the ticket is not yours, or from before a restart; ask again")
+        })
     }
 
     /// Runs the statement of a handle.
@@ -69,10 +84,7 @@ impl FlightRpc {
         handle: &[u8],
         request: Request<Ticket>,
     ) -> Result<Response<Results>, Status> {
-        let caller = Arc::clone(&permitted(&request)?.caller.identity.caller);
-        let sql = self.handles.open(&caller, handle).ok_or_else(|| {
-            Status::invalid_argument("the ticket is not yours, or from before a restart; ask again")
-        })?;
+        let sql = self.open(handle, permitted(&request)?)?;
         let request = request.map(|_| Sql(sql));
         let results = self.shared.stream("DoGet", request, statement::run).await?;
         Ok(results.map(|stream| Box::pin(stream) as Results))
@@ -152,10 +164,9 @@ impl FlightSqlService for FlightRpc {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let caller = &permitted(&request)?.caller.identity.caller;
-        let sql = self.handles.open(caller, &query.prepared_statement_handle);
-        let sql = sql.ok_or_else(|| Status::invalid_argument("the statement is not yours"))?;
-        let (_, schema) = self.prepare(&sql, &request).await?;
+        let permitted = permitted(&request)?;
+        let sql = self.open(&query.prepared_statement_handle, permitted)?;
+        let schema = self.schema(&sql, permitted).await?;
         info(query, &schema, request.into_inner())
     }
 

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use greenpark_console::{output::OutputFormat, sheet::Sheet};
-use greenpark_model::day::Instant;
 use greenpark_proto::query::v1 as api;
 use serde_json::{Value, json};
 
-use crate::answer_parts::stamp_json;
+use crate::answer_parts::{stamp, stamp_json};
 
 /// Characters of a text that a table shows.
 const SHOWN: usize = 80;
@@ -63,12 +62,6 @@ fn payload(letter: &api::DeadLetterEntry) -> (Option<String>, Option<String>) {
             (None, Some(hex))
         }
     }
-}
-
-fn stamp(at: Option<&prost_types::Timestamp>) -> String {
-    let ms = at.map(|at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000);
-    ms.map(|ms| Instant::from_millis(ms).to_string())
-        .unwrap_or_default()
 }
 
 fn replayed(letter: &api::DeadLetterEntry) -> String {

@@ -110,9 +110,7 @@ impl Lake {
     ) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let mut table = self.messages(park);
         let named = table.file_sizes().await?;
-        let each = named.iter().map(|(path, size)| (path, *size));
-        let astray = self.compare(table.root(), each).await?;
-        Ok((named.len(), astray))
+        self.compare_all(table.root(), &named).await
     }
 
     /// The same for the dead letters of a park.
@@ -125,9 +123,7 @@ impl Lake {
     ) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let mut table = self.letters(park);
         let named = table.file_sizes().await?;
-        let each = named.iter().map(|(path, size)| (path, *size));
-        let astray = self.compare(table.root(), each).await?;
-        Ok((named.len(), astray))
+        self.compare_all(table.root(), &named).await
     }
 
     /// The same for the access log.
@@ -137,9 +133,17 @@ impl Lake {
     pub async fn astray_access_log(&self) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let mut table = self.access_log();
         let named = table.file_sizes().await?;
+        self.compare_all(table.root(), &named).await
+    }
+
+    /// The number of `named` files of the table at `root`, and those that are astray.
+    async fn compare_all(
+        &self,
+        root: String,
+        named: &[(String, u64)],
+    ) -> Result<(usize, Vec<Astray>), LakeReadError> {
         let each = named.iter().map(|(path, size)| (path, *size));
-        let astray = self.compare(table.root(), each).await?;
-        Ok((named.len(), astray))
+        Ok((named.len(), self.compare(root, each).await?))
     }
 
     async fn compare<'a>(

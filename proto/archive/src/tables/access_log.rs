@@ -124,7 +124,7 @@ pub struct AccessRecord {
     pub bytes: Option<u64>,
     /// SHA-256 in hex of an extract.
     pub extract_sha256: Option<Arc<str>>,
-    /// Versions of the tables that the answer stands on, such as `reference:17`.
+    /// The version of the reference table that holds the grants, such as `reference:17`.
     pub versions: Arc<str>,
 }
 

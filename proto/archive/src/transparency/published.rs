@@ -30,7 +30,7 @@ pub struct Published {
     pub books: BTreeMap<String, i64>,
     /// The number of entries of the reference table.
     pub entries: usize,
-    /// The last civil day of the access log; `None` if there is none yet.
+    /// The last published day of the access log; `None` if no day is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_log: Option<String>,
     /// By name: the SHA-256 of each data file and of the rules.

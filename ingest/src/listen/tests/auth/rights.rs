@@ -1,5 +1,5 @@
-//! Rights that change while clients are connected: whoever lost them is out after its last acknowledgement, and nobody
-//! else notices.
+//! Rights change while clients are connected. A client that lost its rights is disconnected after its last
+//! acknowledgement; the others stay.
 
 use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SerialNumber,

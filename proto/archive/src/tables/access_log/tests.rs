@@ -1,4 +1,4 @@
-//! Goal: what was appended is read back, once, whatever was joined meanwhile and whoever wrote beside it.
+//! Goal: every appended record is read back exactly once, after files were joined and with several writers.
 
 use std::{collections::BTreeSet, path::Path as FsPath, sync::Arc};
 

@@ -1,6 +1,7 @@
 //! What is registered and declared: enterprises, meters and statistics.
 
 use arrow::array::RecordBatch;
+use futures::{FutureExt as _, future::BoxFuture};
 use greenpark_proto::query::v1 as pb;
 
 use super::super::{
@@ -8,7 +9,7 @@ use super::super::{
     view::{Asking, Member},
     wanted::Wanted,
 };
-use crate::{error::QueryError, limits::PAGE_MAX, register::name::Name};
+use crate::{error::QueryError, grpc::asked::period_text, limits::PAGE_MAX, register::name::Name};
 
 pub(super) const ENTERPRISES: &[Column] = &[
     ("name", Kind::Text),
@@ -54,6 +55,24 @@ fn page_size() -> i32 {
     i32::try_from(PAGE_MAX).unwrap_or(i32::MAX)
 }
 
+/// The entries of a page, and the token of the next one; it is empty after the last.
+type Page<'a, T> = BoxFuture<'a, Result<(Vec<T>, String), QueryError>>;
+
+/// All entries of a list that comes in pages; `page` asks for the one after a token.
+async fn every_page<'a, T>(
+    mut page: impl FnMut(String) -> Page<'a, T>,
+) -> Result<Vec<T>, QueryError> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (entries, next) = page(token).await?;
+        all.extend(entries);
+        if next.is_empty() {
+            return Ok(all);
+        }
+        token = next;
+    }
+}
+
 /// The name of a member.
 pub(super) fn name_of((park, enterprise): &Member) -> Name {
     Name::Enterprise(park.clone(), enterprise.clone())
@@ -86,34 +105,36 @@ pub(super) async fn enterprises(
 ) -> Result<Vec<RecordBatch>, QueryError> {
     let mut rows = Vec::new();
     for park in asking.parks(wanted).await? {
-        let mut request = pb::ListEnterprisesRequest {
-            parent: Name::Park(park.clone()).to_string(),
-            page_size: page_size(),
-            as_of: asking.as_of(),
-            ..pb::ListEnterprisesRequest::default()
-        };
-        loop {
-            let page = asking
-                .shared
-                .list_enterprises(asking.scope.clone(), &request)
-                .await?;
-            for of in page.enterprises {
-                let id = of.name.rsplit('/').next().unwrap_or_default().to_owned();
-                rows.push(vec![
-                    Cell::text(of.name),
-                    Cell::text(park.as_str()),
-                    Cell::text(id),
-                    Cell::text(of.title),
-                    Cell::text(of.industry),
-                    Cell::Truth(of.above_designated_size),
-                    Cell::day(&of.valid_from),
-                    Cell::day(&of.valid_to),
-                ]);
+        let parent = Name::Park(park.clone()).to_string();
+        let listed = every_page(|page_token| {
+            let request = pb::ListEnterprisesRequest {
+                parent: parent.clone(),
+                page_size: page_size(),
+                page_token,
+                as_of: asking.as_of(),
+            };
+            async move {
+                let page = asking
+                    .shared
+                    .list_enterprises(asking.scope.clone(), &request);
+                let page = page.await?;
+                Ok((page.enterprises, page.next_page_token))
             }
-            if page.next_page_token.is_empty() {
-                break;
-            }
-            request.page_token = page.next_page_token;
+            .boxed()
+        });
+        let listed = listed.await?;
+        for of in listed {
+            let id = of.name.rsplit('/').next().unwrap_or_default().to_owned();
+            rows.push(vec![
+                Cell::text(of.name),
+                Cell::text(park.as_str()),
+                Cell::text(id),
+                Cell::text(of.title),
+                Cell::text(of.industry),
+                Cell::Truth(of.above_designated_size),
+                Cell::day(&of.valid_from),
+                Cell::day(&of.valid_to),
+            ]);
         }
     }
     made(asking, ENTERPRISES, &rows)
@@ -126,38 +147,38 @@ pub(super) async fn meters(
     let mut rows = Vec::new();
     for member in asking.members(wanted).await? {
         let [_, park, enterprise] = named(&member);
-        let mut request = pb::ListMetersRequest {
-            parent: name_of(&member).to_string(),
-            page_size: page_size(),
-            as_of: asking.as_of(),
-            ..pb::ListMetersRequest::default()
-        };
-        loop {
-            let page = asking
-                .shared
-                .list_meters(asking.scope.clone(), &request)
-                .await?;
-            for of in page.meters {
-                rows.push(vec![
-                    Cell::text(of.name),
-                    park.clone(),
-                    enterprise.clone(),
-                    Cell::text(of.title),
-                    Cell::text(of.quantity),
-                    Cell::text(of.kind),
-                    Cell::count(of.interval_s),
-                    Cell::decimal(&of.multiplier)?,
-                    Cell::Truth(of.counted),
-                    Cell::text(of.water_source),
-                    Cell::text(of.waste_code),
-                    Cell::day(&of.valid_from),
-                    Cell::day(&of.valid_to),
-                ]);
+        let parent = name_of(&member).to_string();
+        let listed = every_page(|page_token| {
+            let request = pb::ListMetersRequest {
+                parent: parent.clone(),
+                page_size: page_size(),
+                page_token,
+                as_of: asking.as_of(),
+            };
+            async move {
+                let page = asking.shared.list_meters(asking.scope.clone(), &request);
+                let page = page.await?;
+                Ok((page.meters, page.next_page_token))
             }
-            if page.next_page_token.is_empty() {
-                break;
-            }
-            request.page_token = page.next_page_token;
+            .boxed()
+        });
+        let listed = listed.await?;
+        for of in listed {
+            rows.push(vec![
+                Cell::text(of.name),
+                park.clone(),
+                enterprise.clone(),
+                Cell::text(of.title),
+                Cell::text(of.quantity),
+                Cell::text(of.kind),
+                Cell::count(of.interval_s),
+                Cell::decimal(&of.multiplier)?,
+                Cell::Truth(of.counted),
+                Cell::text(of.water_source),
+                Cell::text(of.waste_code),
+                Cell::day(&of.valid_from),
+                Cell::day(&of.valid_to),
+            ]);
         }
     }
     made(asking, METERS, &rows)
@@ -169,44 +190,36 @@ pub(super) async fn declarations(
 ) -> Result<Vec<RecordBatch>, QueryError> {
     let mut rows = Vec::new();
     for member in asking.members(wanted).await? {
-        let mut request = pb::ListStatisticsRequest {
-            parent: name_of(&member).to_string(),
-            page_size: page_size(),
-            as_of: asking.as_of(),
-            ..pb::ListStatisticsRequest::default()
-        };
-        loop {
-            let page = asking
-                .shared
-                .list_statistics(asking.scope.clone(), &request)
-                .await?;
-            for of in page.statistics {
-                let mut row = named(&member).to_vec();
-                row.extend([
-                    Cell::text(of.series),
-                    period_cell(of.period.as_ref()),
-                    Cell::decimal(&of.amount)?,
-                    Cell::text(of.price_base),
-                    Cell::Truth(of.r#final),
-                    Cell::instant(of.recorded_at.as_ref()),
-                ]);
-                rows.push(row);
+        let parent = name_of(&member).to_string();
+        let listed = every_page(|page_token| {
+            let request = pb::ListStatisticsRequest {
+                parent: parent.clone(),
+                page_size: page_size(),
+                page_token,
+                as_of: asking.as_of(),
+            };
+            async move {
+                let page = asking
+                    .shared
+                    .list_statistics(asking.scope.clone(), &request);
+                let page = page.await?;
+                Ok((page.statistics, page.next_page_token))
             }
-            if page.next_page_token.is_empty() {
-                break;
-            }
-            request.page_token = page.next_page_token;
+            .boxed()
+        });
+        let listed = listed.await?;
+        for of in listed {
+            let mut row = named(&member).to_vec();
+            row.extend([
+                Cell::text(of.series),
+                Cell::text(period_text(of.period.as_ref())),
+                Cell::decimal(&of.amount)?,
+                Cell::text(of.price_base),
+                Cell::Truth(of.r#final),
+                Cell::instant(of.recorded_at.as_ref()),
+            ]);
+            rows.push(row);
         }
     }
     made(asking, DECLARATIONS, &rows)
-}
-
-/// A year, quarter or month.
-fn period_cell(period: Option<&pb::Period>) -> Cell {
-    use pb::period::Period;
-    match period.and_then(|period| period.period.as_ref()) {
-        Some(Period::Year(year)) => Cell::text(year.to_string()),
-        Some(Period::Quarter(text) | Period::Month(text)) => Cell::text(text.as_str()),
-        _ => Cell::Null,
-    }
 }
