@@ -11,16 +11,13 @@ use std::{
 use bytes::Bytes;
 use futures::future::OptionFuture;
 use greenpark_model::numbers::Numbered;
-use rumqttc::{
-    Outgoing,
-    v5::{
-        AsyncClient, Event, EventLoop, MqttOptions,
-        mqttbytes::{
-            QoS,
-            v5::{
-                Filter, Packet, Publish, PublishProperties, RetainForwardRule, SubAck,
-                SubscribeReasonCode,
-            },
+use rumqttc::v5::{
+    AsyncClient, Event, EventLoop, MqttOptions,
+    mqttbytes::{
+        QoS,
+        v5::{
+            Filter, Packet, Publish, PublishProperties, RetainForwardRule, SubAck,
+            SubscribeReasonCode,
         },
     },
 };
@@ -145,9 +142,9 @@ impl Poller {
                     Some(refused) => BrokerEvent::Refused(refused),
                     None => BrokerEvent::Subscribed,
                 },
-                Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => {
-                    self.end("disconnected".to_owned())
-                }
+                // After our DISCONNECT too: the broker closes when it has read all before it. If we
+                // closed first, a packet of it on the way to us would make TCP reset the connection,
+                // and acknowledgements that it has not read would be lost.
                 Ok(Ok(_)) => continue,
             };
             let last = matches!(event, BrokerEvent::Ended);
@@ -433,7 +430,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Appends the open batch, acknowledges it and disconnects; the session stays at the broker.
+    /// Appends the open batch, acknowledges it, disconnects, and waits until the broker has closed
+    /// the connection; the session stays at the broker.
     async fn drain(&mut self) {
         while self.append.is_some() || !self.accumulator.is_empty() {
             let append = self.append.take();
