@@ -54,6 +54,8 @@ pub(crate) const WHOLE_FILE_BYTES_MAX: u64 = 256 * 1024;
 pub(crate) const SORT_MEMORY_MIN: usize = 16 << 20;
 /// The sealed files of an extract folder, which is held in memory while it is made.
 pub(crate) const FOLDER_BYTES_MAX: usize = 128 << 20;
+/// The files of a broken answer that a caller may name.
+pub(crate) const HELD_FILES_MAX: usize = 10_000;
 
 /// The longest statement of SQL, in bytes.
 pub(crate) const SQL_BYTES_MAX: usize = 64 << 10;

@@ -19,5 +19,6 @@ pub mod quality;
 pub mod question;
 pub mod reasons;
 pub mod scorecard;
+pub mod sign_in;
 pub mod soundness;
 pub mod statement;

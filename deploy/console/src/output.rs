@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 /// Form of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.
+    #[default]
     Table,
     /// Everything the service said.
     Json,

@@ -43,7 +43,7 @@ use crate::{
     settings::{LogKind, Settings},
 };
 
-pub use self::roles::Roles;
+pub use self::{gateway_grants::FollowedGrants, roles::Roles};
 
 /// The longest that a query waits for the processor to commit records that are already in the log.
 const FRESH_WAIT: Duration = Duration::from_secs(5);
@@ -56,6 +56,8 @@ pub struct RunningServices {
     pub mqtt: Option<SocketAddr>,
     /// The address of the query service, if it runs here.
     pub grpc: Option<SocketAddr>,
+    /// The recorded grants of gateways, if the listener goes by them.
+    pub gateway_grants: Option<FollowedGrants>,
 }
 
 /// The services before they run: addresses are bound, the log and the lake are open.
@@ -110,10 +112,11 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<RunningS
     refuse_open_access(settings, roles)?;
     let mut services = Services::new(settings.process.grace.0);
     match Box::pin(start_all(settings, roles, &mut services)).await {
-        Ok((mqtt, grpc)) => Ok(RunningServices {
+        Ok((mqtt, grpc, gateway_grants)) => Ok(RunningServices {
             services,
             mqtt,
             grpc,
+            gateway_grants,
         }),
         Err(error) => {
             // The caller needs the first error, not those of the stop.
@@ -123,12 +126,17 @@ pub async fn start(settings: &Settings, roles: Roles) -> anyhow::Result<RunningS
     }
 }
 
-/// Starts the services of `roles`, adds them to `services`, and returns the addresses of ingest and of the query service.
+/// Starts the services of `roles`, adds them to `services`, and returns the addresses of ingest and of the query service,
+/// and the grants that ingest follows.
 async fn start_all(
     settings: &Settings,
     roles: Roles,
     services: &mut Services,
-) -> anyhow::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
+) -> anyhow::Result<(
+    Option<SocketAddr>,
+    Option<SocketAddr>,
+    Option<FollowedGrants>,
+)> {
     let health = Health::default();
     // The process is not ready until every part has been started.
     let starting = health.part("start");
@@ -156,9 +164,10 @@ async fn start_all(
         ),
         None => None,
     };
+    let gateway_grants = bound.gateway_grants.as_ref().map(GrantsFollower::followed);
     run(bound, services, &health);
     starting.ready();
-    Ok((mqtt, grpc))
+    Ok((mqtt, grpc, gateway_grants))
 }
 
 /// Refuses services that the network reaches but that do not authenticate or authorize their clients.

@@ -3,40 +3,55 @@
 //! One gateway per enterprise publishes the history over MQTT, like any gateway (`greenpark_gateway::demo`). Everything
 //! on the screen comes from the query service over gRPC. After a restart the demo requests the last instant of each meter
 //! from the service and publishes only what is missing.
+//!
+//! It is a closed system (`access`): everybody, the demo itself too, proves a name and has a grant.
 
+pub mod access;
 mod completion;
 mod registry;
 mod verdict;
 
 use std::{
     future::Future,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
-use greenpark_client::connection::QueryConnection;
+use greenpark_client::connection::{ClientArgs, QueryConnection};
 use greenpark_console::output::{self, line};
-use greenpark_gateway::demo::{history, live};
+use greenpark_gateway::{
+    demo::{history, live},
+    publisher::login::Login,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{assembly::RunningServices, settings::Settings};
+use self::access::DemoAccess;
+use crate::{
+    assembly::{FollowedGrants, RunningServices},
+    settings::Settings,
+};
 
-/// The addresses of the demo's own process, and its lake.
+/// The addresses of the demo's own process, its lake, and how one signs in.
 #[derive(Debug, Clone)]
 struct DemoSite {
     mqtt: String,
-    grpc: String,
+    grpc: SocketAddr,
     lake: PathBuf,
+    /// `None` if the settings say who may do what.
+    access: Option<DemoAccess>,
+    gateway_grants: Option<FollowedGrants>,
 }
 
 /// Loads the history, waits until it is stored, shows the verdict, and publishes live readings until `shutdown`; with
-/// `until_verdict` it returns after the verdict.
+/// `until_verdict` it returns after the verdict. `access` closed the settings, if they were open.
 ///
 /// # Errors
 /// At once, if the services do not listen; later, if one of the steps fails.
 pub fn run(
     settings: &Settings,
     running: &RunningServices,
+    access: Option<DemoAccess>,
     until_verdict: bool,
     shutdown: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
@@ -45,11 +60,10 @@ pub fn run(
             .mqtt
             .context("the demo needs the MQTT endpoint")?
             .to_string(),
-        grpc: running
-            .grpc
-            .context("the demo needs the query service")?
-            .to_string(),
+        grpc: running.grpc.context("the demo needs the query service")?,
         lake: PathBuf::from(&settings.lake.root),
+        access,
+        gateway_grants: running.gateway_grants.clone(),
     };
     Ok(async move {
         let resume = tokio::select! {
@@ -60,7 +74,7 @@ pub fn run(
         if until_verdict {
             return Ok(());
         }
-        live::run(&site.mqtt, &site.grpc, resume, shutdown).await
+        live::run(&site.mqtt, &site.gateway_login()?, resume, shutdown).await
     })
 }
 
@@ -72,20 +86,55 @@ async fn show(site: &DemoSite) -> anyhow::Result<i64> {
         site.grpc,
         site.lake.display()
     ));
-    let service = QueryConnection::connect(&site.grpc).await?;
+    site.admit().await.context("sign in")?;
+    let service = QueryConnection::open(&site.client()).await?;
     registry::register(&service)
         .await
         .context("register the demo park")?;
     let latest = registry::latest(&service)
         .await
         .context("ask where the readings end")?;
-    let loaded = history::load(&site.mqtt, &latest)
+    let loaded = history::load(&site.mqtt, &site.gateway_login()?, &latest)
         .await
         .context("load the history")?;
     completion::wait(&service, &loaded).await?;
     let progress = verdict::request(&service).await?;
     output::answer(&verdict::draw(&progress, &loaded, &Disk::of(&site.lake)))?;
     Ok(loaded.until)
+}
+
+impl DemoSite {
+    /// Records the grants of a closed demo and says how to sign in.
+    async fn admit(&self) -> anyhow::Result<()> {
+        let Some(access) = &self.access else {
+            return Ok(());
+        };
+        access.admit(self.grpc, self.gateway_grants.clone()).await?;
+        line(&format!(
+            "closed to strangers: sign in with --as {}",
+            access.sign_in_file(access::OPERATOR).display()
+        ));
+        Ok(())
+    }
+
+    /// How the demo asks the service.
+    fn client(&self) -> ClientArgs {
+        match &self.access {
+            Some(access) => ClientArgs::signed_in(access.sign_in_file(access::OPERATOR)),
+            None => ClientArgs {
+                grpc: Some(self.grpc.to_string()),
+                ..ClientArgs::default()
+            },
+        }
+    }
+
+    /// How its gateways log in.
+    fn gateway_login(&self) -> anyhow::Result<Login> {
+        match &self.access {
+            Some(access) => access.gateway_login(),
+            None => Ok(Login::default()),
+        }
+    }
 }
 
 /// The size of the lake on disk.

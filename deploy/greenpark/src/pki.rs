@@ -34,6 +34,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// A file that is there already, or cannot be written; a name that a certificate cannot carry.
 pub fn pki(args: &PkiArgs) -> anyhow::Result<()> {
+    make(args)?;
+    let folder = args.out.display();
+    output::answer(&format!(
+        "# in the settings:\n[listen.tls]\ncertificate = \"{folder}/server.pem\"\n\
+         key = \"{folder}/server.key\"\nclient_ca = \"{folder}/ca.pem\"\n\
+         client_crl = \"{folder}/crl.pem\"\n\
+         # for callers of the query service the same under [query.tls]\n\
+         # at a gateway or caller NAME: {folder}/ca.pem, {folder}/NAME.pem and {folder}/NAME.key\n"
+    ))
+}
+
+/// Creates the requested certificates and nothing else.
+pub(crate) fn make(args: &PkiArgs) -> anyhow::Result<()> {
     check(args)?;
     let folder = &args.out;
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
@@ -51,15 +64,7 @@ pub fn pki(args: &PkiArgs) -> anyhow::Result<()> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         sign(folder, client, params, &issuer)?;
     }
-    revoke(args, &issuer)?;
-    let folder = folder.display();
-    output::answer(&format!(
-        "# in the settings:\n[listen.tls]\ncertificate = \"{folder}/server.pem\"\n\
-         key = \"{folder}/server.key\"\nclient_ca = \"{folder}/ca.pem\"\n\
-         client_crl = \"{folder}/crl.pem\"\n\
-         # for callers of the query service the same under [query.tls]\n\
-         # at a gateway or caller NAME: {folder}/ca.pem, {folder}/NAME.pem and {folder}/NAME.key\n"
-    ))
+    revoke(args, &issuer)
 }
 
 /// Checks that no file exists before the first is written.
@@ -172,7 +177,7 @@ fn revoke(args: &PkiArgs, issuer: &Issuer<'_, KeyPair>) -> anyhow::Result<()> {
 }
 
 /// Writes a file anew, so that a reader sees the old text or the new one.
-fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
     written.with_context(|| format!("write {}", path.display()))

@@ -216,9 +216,11 @@ async fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     }
     logs(&settings.logs)?;
     let shutdown = shutdown()?;
+    let access = demo::access::close(&mut settings).context("make the certificates of the demo")?;
     let mut running = assembly::start(&settings, Roles::All).await?;
     let shown = {
-        let demo = demo::run(&settings, &running, args.until_verdict, shutdown.clone())?;
+        let until_verdict = args.until_verdict;
+        let demo = demo::run(&settings, &running, access, until_verdict, shutdown.clone())?;
         tokio::select! {
             shown = demo => shown,
             name = running.any_end() => Err(anyhow::anyhow!("{name} ended by itself")),

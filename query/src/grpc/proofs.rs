@@ -1,21 +1,22 @@
 //! `park.query.v1.Proofs`: checkpoints of the transparency log, and extract folders.
 
+mod held;
 mod small_lake;
 pub mod verify;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bytes::Bytes;
 use greenpark_archive::{reference::ReferenceEntry, transparency::published::entry_line};
 use greenpark_model::day::CivilDay;
 use greenpark_proto::query::v1::{self as pb, proofs_server::Proofs};
 use tonic::{Request, Response, Status};
 use tracing::warn;
 
-use self::small_lake::derive;
+use self::{held::Held, small_lake::derive};
 use crate::{
     access::{grants::GRANT, scope::Scope},
     error::{QueryError, with_causes},
+    figures::convert::timestamp,
     grpc::{
         ProofsRpc,
         readings::extract::{Content, Format, Job, totals},
@@ -118,6 +119,7 @@ async fn extract_folder(
     request: pb::ExtractFolderRequest,
     to: Sender<pb::FolderPart>,
 ) -> Result<(), Ended> {
+    let held = Held::parse(&request.held)?;
     let name = Name::parse("name", &request.name)?;
     if !matches!(name, Name::Enterprise(..)) {
         return Err(name.unfit("name", "parks/P/enterprises/E").into());
@@ -128,7 +130,7 @@ async fn extract_folder(
         .await?;
     let publisher = shared.published_by()?;
     // One instant for every file, so that the same question as of it gives the same folder.
-    selection.as_of.get_or_insert(shared.now());
+    let as_of = *selection.as_of.get_or_insert(shared.now());
     let job = Job {
         selection,
         content: Content::DailyTotals,
@@ -155,16 +157,24 @@ async fn extract_folder(
     files.insert(POLICY.to_owned(), publisher.policy().to_string().into());
     files.insert(PROOF.to_owned(), proved.proof.to_string().into());
     files.insert(MANIFEST.to_owned(), text.into());
-    let bytes: usize = files.values().map(Bytes::len).sum();
-    shared.metrics.extract_bytes.inc_by(bytes as u64);
-    for (path, bytes) in files {
-        let part = pb::folder_part::Part::Path(path);
-        send(&to, pb::FolderPart { part: Some(part) }, 0).await?;
-        let mut rest = bytes;
+    let mut as_of = Some(timestamp(as_of));
+    for (path, mut rest) in files {
+        let kept = rest.split_to(held.bytes_of(&path, &rest));
+        shared.metrics.extract_bytes.inc_by(rest.len() as u64);
+        let begun = pb::FolderPart {
+            part: Some(pb::folder_part::Part::Path(path)),
+            kept: kept.len() as u64,
+            as_of: as_of.take(),
+        };
+        send(&to, begun, 0).await?;
         while !rest.is_empty() {
             let next = rest.split_to(rest.len().min(CHUNK_BYTES));
-            let part = pb::folder_part::Part::Data(next);
-            send(&to, pb::FolderPart { part: Some(part) }, 0).await?;
+            let part = Some(pb::folder_part::Part::Data(next));
+            let next = pb::FolderPart {
+                part,
+                ..pb::FolderPart::default()
+            };
+            send(&to, next, 0).await?;
         }
     }
     Ok(())

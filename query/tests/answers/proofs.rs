@@ -91,6 +91,7 @@ pub(crate) fn january(older_size: u64) -> pb::ExtractFolderRequest {
         period: period(days("2024-01-01", "2024-01-31")),
         as_of: None,
         older_size,
+        held: Vec::new(),
     }
 }
 
@@ -135,6 +136,76 @@ pub(crate) async fn verified(
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), files);
     verify_folder(folder.path(), policy, since).await
+}
+
+#[tokio::test]
+async fn a_broken_answer_goes_on_and_what_is_held_is_not_sent_again() {
+    let keys = tempfile::tempdir().expect("a folder");
+    let world = published(&keys.path().join("proof.key")).await;
+    let mut client = ProofsClient::new(world.channel.clone());
+    let first = client.extract_folder(january(0)).await.expect("an answer");
+    let first = first.into_inner().message().await.expect("a part");
+    let as_of = first.expect("a part").as_of;
+    let whole = extract(
+        &world,
+        pb::ExtractFolderRequest {
+            as_of,
+            ..january(0)
+        },
+    );
+    let whole = whole.await.expect("a folder");
+    // Of four files the caller has one, half of one, something else, and nothing.
+    let mut held = BTreeMap::new();
+    for (place, (path, bytes)) in whole.iter().enumerate() {
+        let had = match place % 4 {
+            0 => bytes.clone(),
+            1 => bytes[..bytes.len() / 2].to_vec(),
+            2 => vec![b'?'; bytes.len()],
+            _ => continue,
+        };
+        held.insert(path.clone(), had);
+    }
+    let named = held.iter().map(|(path, bytes)| pb::HeldFile {
+        path: path.clone(),
+        bytes: bytes.len() as u64,
+        sha256: sha256(bytes),
+    });
+    let request = pb::ExtractFolderRequest {
+        as_of,
+        held: named.collect(),
+        ..january(0)
+    };
+    let mut parts = client
+        .extract_folder(request)
+        .await
+        .expect("an answer")
+        .into_inner();
+    let (mut files, mut open) = (BTreeMap::new(), String::new());
+    let mut kept = BTreeMap::new();
+    while let Some(part) = parts.message().await.expect("a part") {
+        match part.part.expect("a part") {
+            Part::Path(path) => {
+                let bytes = usize::try_from(part.kept).expect("small");
+                let before = held
+                    .get(&path)
+                    .map_or(Vec::new(), |of| of[..bytes].to_vec());
+                kept.insert(path.clone(), bytes);
+                files.insert(path.clone(), before);
+                open = path;
+            }
+            Part::Data(data) => files.get_mut(&open).expect("begun").extend(data),
+        }
+    }
+    for (place, (path, bytes)) in whole.iter().enumerate() {
+        // Each answer is published at a place of its own.
+        if path == "extract.tlog-proof" {
+            continue;
+        }
+        assert_eq!(files.get(path), Some(bytes), "{path}");
+        let expected = [bytes.len(), bytes.len() / 2, 0, 0][place % 4];
+        assert_eq!(kept.get(path), Some(&expected), "{path}");
+    }
+    verified(&files, None, None).await.expect("a whole folder");
 }
 
 async fn checkpoint(world: &World, older_size: u64) -> Result<pb::Checkpoint, Status> {

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use greenpark::dead_letter_replay::{ResendArgs, replay};
 use greenpark_client::{connection::ClientArgs, dead_letters::LetterFilterArgs};
-use greenpark_console::output::OutputFormat;
 use greenpark_gateway::{
     publisher::{self, OutgoingMessage, Tally},
     replay::login::LoginArgs,
@@ -128,12 +127,8 @@ fn resend(park: &TestPark) -> ResendArgs {
         patience: 60,
         login: LoginArgs::default(),
         client: ClientArgs {
-            grpc: park.grpc(),
-            ca: None,
-            certificate: None,
-            key: None,
-            token_file: None,
-            format: OutputFormat::Table,
+            grpc: Some(park.grpc()),
+            ..ClientArgs::default()
         },
     }
 }

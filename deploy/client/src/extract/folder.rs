@@ -1,5 +1,7 @@
 //! An extract as a folder that `verify` checks without the service.
 
+mod partial;
+
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
@@ -12,17 +14,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::{
     fs,
-    io::{AsyncWriteExt, BufWriter},
+    io::{AsyncReadExt, AsyncWriteExt, BufWriter},
 };
 
+use self::partial::Partial;
 use crate::{
     checkpoint,
     connection::{QueryConnection, refusal},
-    extract::{ExtractArgs, beside, enterprise, hex},
+    extract::{ExtractArgs, enterprise, hex},
     question,
 };
 
-/// Requests a folder and writes it; it appears under its name when it is whole.
+/// Requests a folder and writes it; it appears under its name when it is whole. What a broken answer left is kept beside
+/// it, and the same question goes on from there.
 pub(super) async fn extract(args: &ExtractArgs, period: api::Period) -> anyhow::Result<()> {
     let folder = &args.output;
     ensure!(
@@ -35,32 +39,41 @@ pub(super) async fn extract(args: &ExtractArgs, period: api::Period) -> anyhow::
         None => 0,
     };
     let service = QueryConnection::open(&args.client).await?;
-    let request = api::ExtractFolderRequest {
+    let mut request = api::ExtractFolderRequest {
         name: enterprise(&service, args).await?,
         period: Some(period),
         as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
         older_size,
+        held: Vec::new(),
     };
-    let partial = beside(folder, "part");
-    // What an attempt before left behind is of another answer.
-    if partial.exists() {
-        let place = || format!("remove {}", partial.display());
-        fs::remove_dir_all(&partial).await.with_context(place)?;
+    let partial = Partial::of(folder, &request);
+    partial.go_on(&mut request).await?;
+    if !request.held.is_empty() {
+        line(&format!("going on with {}", partial.root.display()));
     }
-    let place = || format!("write {}", folder.display());
     let digests = match receive(&service, request, &partial).await {
         Ok(digests) => digests,
-        Err(error) => {
-            // A partial folder is useless; a failed removal changes nothing for the caller.
-            let _ = fs::remove_dir_all(&partial).await;
-            return Err(error);
+        Err(error) if partial.root.exists() => {
+            let kept = format!(
+                "what came is kept in {}; ask the same again to go on",
+                partial.root.display()
+            );
+            return Err(error.context(kept));
         }
+        Err(error) => return Err(error),
     };
-    let manifest = fs::read_to_string(partial.join("manifest.json")).await;
+    let place = || format!("write {}", folder.display());
+    let manifest = fs::read_to_string(partial.root.join("manifest.json")).await;
     let manifest: Value = serde_json::from_str(&manifest.with_context(place)?)
         .context("the manifest that came is no JSON; ask again")?;
-    check(&manifest, &digests)?;
-    fs::rename(&partial, folder).await.with_context(place)?;
+    if let Err(error) = check(&manifest, &digests) {
+        partial.remove().await?;
+        return Err(error);
+    }
+    fs::rename(&partial.root, folder)
+        .await
+        .with_context(place)?;
+    partial.remove().await?;
     line(&format!(
         "wrote {}; check it with: greenpark verify {}",
         folder.display(),
@@ -73,53 +86,85 @@ pub(super) async fn extract(args: &ExtractArgs, period: api::Period) -> anyhow::
     sheet.print(args.client.format)
 }
 
-/// Writes the files of the answer below `root`, and returns their digests.
+/// A file of the answer while it is written.
+struct OpenFile {
+    path: String,
+    file: BufWriter<fs::File>,
+    sha256: Sha256,
+}
+
+/// Writes the files of the answer, and returns their digests.
 async fn receive(
     service: &QueryConnection,
     request: api::ExtractFolderRequest,
-    root: &Path,
+    partial: &Partial,
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let answer = service.proofs().extract_folder(request).await;
     let mut parts = answer.map_err(refusal)?.into_inner();
     let mut digests = BTreeMap::new();
-    let mut open: Option<(String, BufWriter<fs::File>, Sha256)> = None;
+    let mut open: Option<OpenFile> = None;
     while let Some(part) = parts.message().await.map_err(refusal)? {
+        if let Some(as_of) = part.as_of {
+            partial.begin(as_of).await?;
+        }
         match part.part {
             Some(Part::Path(path)) => {
                 close(open.take(), &mut digests).await?;
-                let place = place(root, &path)?;
-                let failed = || format!("write {}", place.display());
-                if let Some(folder) = place.parent() {
-                    fs::create_dir_all(folder).await.with_context(failed)?;
-                }
-                let file = fs::File::create(&place).await.with_context(failed)?;
-                open = Some((path, BufWriter::new(file), Sha256::new()));
+                open = Some(OpenFile::after(&partial.root, path, part.kept).await?);
             }
             Some(Part::Data(bytes)) => {
-                let (path, file, sha256) = open.as_mut().context("bytes came before a file")?;
-                sha256.update(&bytes);
-                let failed = || format!("write {path}");
-                file.write_all(&bytes).await.with_context(failed)?;
+                let open = open.as_mut().context("bytes came before a file")?;
+                open.sha256.update(&bytes);
+                let failed = || format!("write {}", open.path);
+                open.file.write_all(&bytes).await.with_context(failed)?;
             }
             None => {}
         }
     }
     close(open, &mut digests).await?;
+    partial.remove_others(&digests).await?;
     Ok(digests)
+}
+
+impl OpenFile {
+    /// Opens the file at `path` below `root` after its first `kept` bytes.
+    async fn after(root: &Path, path: String, kept: u64) -> anyhow::Result<Self> {
+        let place = place(root, &path)?;
+        let failed = || format!("write {}", place.display());
+        if let Some(folder) = place.parent() {
+            fs::create_dir_all(folder).await.with_context(failed)?;
+        }
+        let mut options = fs::OpenOptions::new();
+        let opened = options.read(true).write(true).create(true).truncate(false);
+        let mut file = opened.open(&place).await.with_context(failed)?;
+        file.set_len(kept).await.with_context(failed)?;
+        let mut before = Vec::new();
+        file.read_to_end(&mut before).await.with_context(failed)?;
+        ensure!(
+            before.len() as u64 == kept,
+            "{} has changed meanwhile; remove it and ask again",
+            place.display()
+        );
+        Ok(Self {
+            path,
+            file: BufWriter::new(file),
+            sha256: Sha256::new_with_prefix(before),
+        })
+    }
 }
 
 /// Makes a file durable and notes its digest.
 async fn close(
-    open: Option<(String, BufWriter<fs::File>, Sha256)>,
+    open: Option<OpenFile>,
     digests: &mut BTreeMap<String, String>,
 ) -> anyhow::Result<()> {
-    let Some((path, mut file, sha256)) = open else {
+    let Some(mut open) = open else {
         return Ok(());
     };
-    let failed = || format!("write {path}");
-    file.flush().await.with_context(failed)?;
-    file.get_ref().sync_all().await.with_context(failed)?;
-    digests.insert(path, hex(&sha256.finalize()));
+    let failed = || format!("write {}", open.path);
+    open.file.flush().await.with_context(failed)?;
+    open.file.get_ref().sync_all().await.with_context(failed)?;
+    digests.insert(open.path, hex(&open.sha256.finalize()));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use super::{
     park::{ENTERPRISES, MeterPlace},
     source::{Source, first_instant},
 };
-use crate::publisher::{self, GatewayError, OutgoingMessage, Tally};
+use crate::publisher::{self, GatewayError, OutgoingMessage, Tally, login::Login};
 
 /// Days in one message of a gateway.
 const STEP_MS: i64 = 2 * DAY_MS;
@@ -48,11 +48,11 @@ pub struct Loaded {
     pub until: i64,
 }
 
-/// Publishes the missing readings up to the last full hour.
+/// Publishes the missing readings up to the last full hour, with `login` at every connection.
 ///
 /// # Errors
 /// A gateway is refused, or gives up.
-pub async fn load(address: &str, latest: &Latest) -> anyhow::Result<Loaded> {
+pub async fn load(address: &str, login: &Login, latest: &Latest) -> anyhow::Result<Loaded> {
     let until = clock::now().millis().div_euclid(HOUR_MS) * HOUR_MS;
     let sources: Vec<Source> = (0..ENTERPRISES.len())
         .map(|index| Source::new(index, sent_until(index, latest)))
@@ -66,6 +66,7 @@ pub async fn load(address: &str, latest: &Latest) -> anyhow::Result<Loaded> {
         let settings = publisher::PublisherSettings {
             address: address.to_owned(),
             client_id: source.client_id(),
+            login: login.clone(),
             inflight_max: INFLIGHT_MAX,
             patience: PATIENCE,
             replays: true,

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{park::ENTERPRISES, source::Source};
-use crate::publisher::{self, GatewayError, OutgoingMessage, Tally};
+use crate::publisher::{self, GatewayError, OutgoingMessage, Tally, login::Login};
 
 /// The pause between two readings of a meter.
 const STEP: Duration = Duration::from_secs(5);
@@ -24,13 +24,13 @@ const STEP_MS: i64 = 5_000;
 /// Messages of a gateway that may wait for the listener: one minute.
 const QUEUE_MAX: usize = 12;
 
-/// Publishes the readings of every meter to `mqtt` from `resume` on, until `shutdown`; `grpc` is named to the user.
+/// Publishes the readings of every meter to `mqtt` from `resume` on, until `shutdown`.
 ///
 /// # Errors
 /// A gateway is refused, or gives up.
 pub async fn run(
     mqtt: &str,
-    grpc: &str,
+    login: &Login,
     resume: i64,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -42,6 +42,7 @@ pub async fn run(
         let settings = publisher::PublisherSettings {
             address: mqtt.to_owned(),
             client_id: source.client_id(),
+            login: login.clone(),
             ..publisher::PublisherSettings::default()
         };
         connections.spawn(publisher::publish(settings, receiver, Arc::clone(&tally)));
@@ -49,9 +50,8 @@ pub async fn run(
         gateways.push((source, topic, sender));
     }
     line(&format!(
-        "live readings every {} s; ask with `greenpark progress --grpc {}`; Ctrl-C stops",
-        STEP.as_secs(),
-        grpc
+        "live readings every {} s; Ctrl-C stops",
+        STEP.as_secs()
     ));
     let mut gauge = ProgressBar::wait("live");
     let mut ticks = interval(STEP);

@@ -17,7 +17,7 @@ use super::trend::Pattern;
 pub const PARK: &str = "demo";
 
 /// The one gateway of each enterprise.
-pub(super) const GATEWAY: &str = "gw-1";
+pub const GATEWAY: &str = "gw-1";
 
 /// An enterprise of the demo.
 #[derive(Debug)]

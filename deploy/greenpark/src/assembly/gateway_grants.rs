@@ -7,7 +7,7 @@ use greenpark_archive::lake::Lake;
 use greenpark_ingest::GatewayGrants;
 use greenpark_query::access::grants::gateways;
 use greenpark_runtime::clock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +18,30 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Follower {
     lake: Lake,
     grants: watch::Sender<Arc<GatewayGrants>>,
+    look: Arc<Notify>,
+}
+
+/// The grants that the listener of this process goes by.
+#[derive(Debug, Clone)]
+pub struct FollowedGrants {
+    grants: watch::Receiver<Arc<GatewayGrants>>,
+    look: Arc<Notify>,
+}
+
+impl FollowedGrants {
+    /// Looks at the lake now, and waits until `caller` may publish for `enterprises` of them.
+    ///
+    /// # Errors
+    /// The service that follows the grants has ended.
+    pub async fn wait_for(&mut self, caller: &str, enterprises: usize) -> anyhow::Result<()> {
+        self.look.notify_one();
+        let granted = self
+            .grants
+            .wait_for(|grants| grants.of(caller).count() >= enterprises)
+            .await;
+        granted.context("the grants of gateways are not followed any more")?;
+        Ok(())
+    }
 }
 
 impl Follower {
@@ -30,8 +54,20 @@ impl Follower {
     ) -> anyhow::Result<(Self, watch::Receiver<Arc<GatewayGrants>>)> {
         let read = read(lake).await.context("read the grants of gateways")?;
         let (grants, receiver) = watch::channel(Arc::new(read));
-        let lake = lake.clone();
-        Ok((Self { lake, grants }, receiver))
+        let follower = Self {
+            lake: lake.clone(),
+            grants,
+            look: Arc::default(),
+        };
+        Ok((follower, receiver))
+    }
+
+    /// The grants as they are followed.
+    pub(super) fn followed(&self) -> FollowedGrants {
+        FollowedGrants {
+            grants: self.grants.subscribe(),
+            look: Arc::clone(&self.look),
+        }
     }
 
     /// Reads the grants again and again until `shutdown`. While they cannot be read, those read before hold.
@@ -63,6 +99,7 @@ impl Follower {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
+                () = self.look.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }

@@ -8,8 +8,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, Write as _},
-    net::TcpStream,
-    process::{Child, Command, Output, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,16 +17,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use greenpark_tests_load::{
-    mqtt::{self, PacketReader, ServerPacket},
-    ports,
-};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
-use tempfile::TempDir;
+use greenpark_tests_load::mqtt::{self, PacketReader, ServerPacket};
+
+use crate::site::{ADMINISTRATOR, Site, Tls, within, works};
 
 const GATEWAYS: [&str; 4] = ["gw-1", "gw-2", "gw-3", "gw-4"];
 /// Readings of a message.
@@ -39,137 +31,19 @@ const IN_FLIGHT: usize = 100;
 /// The time within which a withdrawn right must have its effect.
 const WITHDRAWN_WITHIN: Duration = Duration::from_secs(30);
 
-/// A running service with its folder.
-struct Site {
-    folder: TempDir,
-    mqtt: u16,
-    grpc: u16,
-    process: Child,
+/// A connection with the certificate of a gateway and this client id, after CONNACK.
+fn connect(site: &Site, name: &str, client: &str) -> io::Result<Tls> {
+    let mut stream = site.handshake(Some((site.path("tls").as_ref(), name)))?;
+    stream.write_all(&mqtt::connect(client))?;
+    PacketReader::default().read(&mut stream, |_| {})?;
+    Ok(stream)
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        // The process may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn greenpark() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_greenpark"))
-}
-
-impl Site {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let gateways = GATEWAYS.iter().flat_map(|name| ["--gateway", name]);
-        let made = greenpark()
-            .args([
-                "pki",
-                "--out",
-                &path("tls"),
-                "--server",
-                "localhost",
-                "--caller",
-                "li",
-            ])
-            .args(gateways)
-            .output();
-        works(&made.expect("the binary runs"));
-        let [mqtt, grpc] = ports::free().map(|address| address.port());
-        let tls = format!(
-            "certificate = {:?}\nkey = {:?}\nclient_ca = {:?}\nclient_crl = {:?}\nclient_certificate = \"required\"\n",
-            path("tls/server.pem"),
-            path("tls/server.key"),
-            path("tls/ca.pem"),
-            path("tls/crl.pem"),
-        );
-        let settings = format!(
-            "[listen.tls]\n{tls}[listen.access]\ngrants = true\n\
-             [query]\nadministrators = [\"certificate:li\"]\n[query.tls]\n{tls}"
-        );
-        fs::write(path("greenpark.toml"), settings).expect("written");
-        let process = greenpark()
-            .args([
-                "up",
-                "--config",
-                &path("greenpark.toml"),
-                "--data",
-                &path("data"),
-            ])
-            .args(["--mqtt", &format!("127.0.0.1:{mqtt}")])
-            .args(["--grpc", &format!("127.0.0.1:{grpc}")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let site = Self {
-            mqtt,
-            grpc,
-            process: process.expect("the binary starts"),
-            folder,
-        };
-        within(Duration::from_secs(60), || {
-            site.li(&["whoami"]).status.success()
-        });
-        site
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    /// Runs a command with the certificate of the administrator.
-    fn li(&self, command: &[&str]) -> Output {
-        let output = greenpark()
-            .args(command)
-            .args(["--grpc", &format!("localhost:{}", self.grpc)])
-            .args(["--ca", &self.path("tls/ca.pem")])
-            .args(["--certificate", &self.path("tls/li.pem")])
-            .args(["--key", &self.path("tls/li.key")])
-            .output();
-        output.expect("the binary runs")
-    }
-
-    fn grant(&self, verb: &str, caller: &str, role: &str, on: &str) {
-        let caller = format!("certificate:{caller}");
-        works(&self.li(&[verb, &caller, "--role", role, "--on", on, "--why", "a test"]));
-    }
-
-    /// A connection with the certificate of a gateway and this client id, after CONNACK.
-    fn connect(
-        &self,
-        name: &str,
-        client: &str,
-    ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-        let pem = |file: &str| fs::read(self.path(&format!("tls/{file}"))).expect("readable");
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(&pem("ca.pem")).expect("PEM");
-        roots.add(root).expect("an authority");
-        let own = CertificateDer::from_pem_slice(&pem(&format!("{name}.pem"))).expect("PEM");
-        let key = PrivateKeyDer::from_pem_slice(&pem(&format!("{name}.key"))).expect("PEM");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![own], key)
-            .expect("a pair");
-        let server = "localhost".try_into().expect("a name");
-        let tls = ClientConnection::new(Arc::new(config), server).expect("a client");
-        let stream = TcpStream::connect(("127.0.0.1", self.mqtt))?;
-        stream.set_read_timeout(Some(WITHDRAWN_WITHIN))?;
-        let mut stream = StreamOwned::new(tls, stream);
-        stream.write_all(&mqtt::connect(client))?;
-        PacketReader::default().read(&mut stream, |_| {})?;
-        Ok(stream)
-    }
-
-    /// Sends as a gateway in a thread of its own.
-    fn send(&self, name: &'static str, stop: &Arc<AtomicBool>) -> JoinHandle<Sent> {
-        let stream = self.connect(name, name).expect("a connection");
-        let stop = Arc::clone(stop);
-        thread::spawn(move || send(name, stream, &stop))
-    }
+/// Sends as a gateway in a thread of its own.
+fn start_sending(site: &Site, name: &'static str, stop: &Arc<AtomicBool>) -> JoinHandle<Sent> {
+    let stream = connect(site, name, name).expect("a connection");
+    let stop = Arc::clone(stop);
+    thread::spawn(move || send(name, stream, &stop))
 }
 
 /// What a gateway sent.
@@ -192,11 +66,7 @@ fn first_ms() -> u64 {
     })
 }
 
-fn send(
-    name: &str,
-    mut stream: StreamOwned<ClientConnection, TcpStream>,
-    stop: &AtomicBool,
-) -> Sent {
+fn send(name: &str, mut stream: Tls, stop: &AtomicBool) -> Sent {
     let topic = format!("park/demo/steel-01/{name}/up/readings");
     let (mut sent, mut reader) = (Sent::default(), PacketReader::default());
     let (mut number, mut waiting) = (0u64, BTreeSet::new());
@@ -245,22 +115,9 @@ fn send(
     sent
 }
 
-fn within(span: Duration, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < span, "not within {span:?}");
-        thread::yield_now();
-    }
-}
-
-fn works(output: &Output) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-}
-
 /// Waits for the acknowledgement of one reading; false if the connection is closed instead.
 fn is_granted(site: &Site, name: &str) -> bool {
-    let Ok(mut stream) = site.connect(name, "twin") else {
+    let Ok(mut stream) = connect(site, name, "twin") else {
         return false;
     };
     let payload = format!(
@@ -292,7 +149,10 @@ fn archived(site: &Site) -> BTreeSet<(String, u64)> {
     };
     let (from, to) = (day(0), day(3_600_000));
     let range = ["--from", &from, "--to", &to, "--output", &file];
-    works(&site.li(&[&["extract", "--enterprise", E][..], &range].concat()));
+    works(&site.ask(
+        ADMINISTRATOR,
+        &[&["extract", "--enterprise", E][..], &range].concat(),
+    ));
     let text = fs::read_to_string(file).expect("readable");
     let mut lines = text.lines();
     let columns: Vec<&str> = lines.next().expect("a header").split(',').collect();
@@ -318,37 +178,32 @@ const E: &str = "parks/demo/enterprises/steel-01";
 
 #[test]
 fn withdrawn_under_load_is_out_in_time_and_nothing_is_lost() {
-    let site = Site::start();
+    let site = Site::start(&[], &GATEWAYS, "required", "");
     for name in GATEWAYS {
         assert!(!is_granted(&site, name), "nobody has a grant yet");
-        site.grant("grant", name, "gateway", E);
+        site.grant("grant", &format!("certificate:{name}"), "gateway", E);
     }
-    site.grant("grant", "li", "auditor", "parks/demo");
+    let li = format!("certificate:{ADMINISTRATOR}");
+    site.grant("grant", &li, "auditor", "parks/demo");
     for name in GATEWAYS {
-        within(WITHDRAWN_WITHIN, || is_granted(&site, name));
+        within(|| is_granted(&site, name));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let sending = GATEWAYS.map(|name| site.send(name, &stop));
+    let sending = GATEWAYS.map(|name| start_sending(&site, name, &stop));
     let begun = Instant::now();
 
     let served = served_certificate(&site);
-    site.grant("revoke", "gw-4", "gateway", E);
-    let revoked = greenpark()
-        .args(["pki", "--out", &site.path("tls"), "--revoke", "gw-3"])
-        .output();
-    works(&revoked.expect("the binary runs"));
-    within(WITHDRAWN_WITHIN, || {
-        sending[2].is_finished() && sending[3].is_finished()
-    });
+    site.grant("revoke", "certificate:gw-4", "gateway", E);
+    site.pki(&["--revoke", "gw-3"]);
+    let withdrawn = Instant::now();
+    within(|| sending[2].is_finished() && sending[3].is_finished());
+    assert!(withdrawn.elapsed() < WITHDRAWN_WITHIN);
     // A new certificate of the server.
     for name in ["server.pem", "server.key"] {
         fs::remove_file(site.path(&format!("tls/{name}"))).expect("removed");
     }
-    let renewed = greenpark()
-        .args(["pki", "--out", &site.path("tls"), "--server", "localhost"])
-        .output();
-    works(&renewed.expect("the binary runs"));
-    within(WITHDRAWN_WITHIN, || served_certificate(&site) != served);
+    site.pki(&["--server", "localhost"]);
+    within(|| served_certificate(&site) != served);
 
     stop.store(true, Ordering::Relaxed);
     let seconds = begun.elapsed().as_secs_f64();
@@ -382,7 +237,7 @@ fn withdrawn_under_load_is_out_in_time_and_nothing_is_lost() {
 
 /// The certificate that the listener shows to a new connection.
 fn served_certificate(site: &Site) -> Vec<u8> {
-    let stream = site.connect("gw-1", "twin").ok();
+    let stream = connect(site, "gw-1", "twin").ok();
     let chain = stream
         .as_ref()
         .and_then(|stream| stream.conn.peer_certificates());
