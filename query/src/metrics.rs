@@ -43,6 +43,8 @@ pub struct QueryMetrics {
     pub(crate) open: Gauge,
     pub(crate) access_records: Counter,
     pub(crate) access_lost: Counter,
+    pub(crate) log_leaves: Gauge,
+    pub(crate) log_failures: Counter,
 }
 
 impl Default for QueryMetrics {
@@ -64,6 +66,8 @@ impl Default for QueryMetrics {
             open: Gauge::default(),
             access_records: Counter::default(),
             access_lost: Counter::default(),
+            log_leaves: Gauge::default(),
+            log_failures: Counter::default(),
         }
     }
 }
@@ -151,6 +155,16 @@ impl QueryMetrics {
             "access_lost",
             "Records of the access log that were lost, for it could not be written",
             self.access_lost.clone(),
+        );
+        to.register(
+            "log_leaves",
+            "Leaves of the transparency log; 0 until it was read",
+            self.log_leaves.clone(),
+        );
+        to.register(
+            "log_failures",
+            "Attempts to bring the transparency log up to date that failed",
+            self.log_failures.clone(),
         );
     }
 }

@@ -2,6 +2,7 @@
 //! folder is.
 
 pub(crate) mod folder;
+pub(crate) mod form;
 mod guard;
 pub(crate) mod keys;
 pub(crate) mod publisher;

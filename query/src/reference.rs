@@ -5,6 +5,7 @@ pub mod carbon;
 pub(crate) mod data_file;
 pub mod factors;
 pub mod footprint;
+pub(crate) mod forms;
 pub mod plans;
 pub mod quality_rules;
 pub(crate) mod shipped;

@@ -118,6 +118,14 @@ if command -v go >/dev/null; then
 else
   echo 'go is not there: the notes and trees of its module mirror were not asked'
 fi
+
+echo '-- statutory forms, verified by what lies beside them'
+for form in 205-1 waste-ledger; do
+  "$binary" form "$form" --park demo --enterprise jiangbei-steel --period 2024 --since "$work/kept" \
+    -o "$work/$form.xlsx" --grpc "127.0.0.1:$grpc_port" --format json >/dev/null
+  "$binary" verify "$work/$form.xlsx" --since "$work/kept"
+done
+
 echo '-- every change of that folder is found by both verifiers'
 "$binary" extract --park demo --enterprise jiangbei-steel --from 2024-03-01 --to 2024-03-10 --since "$work/kept" \
   -o "$work/days" --grpc "127.0.0.1:$grpc_port" --format json >/dev/null

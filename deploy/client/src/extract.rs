@@ -1,6 +1,6 @@
 //! `extract`: one file and its manifest, or a folder that proves itself.
 
-mod folder;
+pub(crate) mod folder;
 
 use std::path::{Path, PathBuf};
 
@@ -89,7 +89,7 @@ pub async fn extract(args: &ExtractArgs) -> anyhow::Result<()> {
     }
     let service = QueryConnection::open(&args.client).await?;
     let request = api::ExtractRequest {
-        name: enterprise(&service, args).await?,
+        name: enterprise(&service, &args.enterprise, args.park.as_deref()).await?,
         period: Some(name::days(from, to)),
         content: match args.content.unwrap_or(Content::Readings) {
             Content::Readings => api::ExtractContent::Readings,
@@ -177,7 +177,7 @@ async fn receive_into(
 }
 
 /// Bytes in lower-case hex.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -190,13 +190,17 @@ fn check(manifest: &str, sha256: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the resource name of the requested enterprise.
-async fn enterprise(service: &QueryConnection, args: &ExtractArgs) -> anyhow::Result<String> {
-    if args.enterprise.contains('/') {
-        return Ok(args.enterprise.clone());
+/// Returns the resource name of `enterprise`, which may be one already; without `park` the only one is meant.
+pub(crate) async fn enterprise(
+    service: &QueryConnection,
+    enterprise: &str,
+    park: Option<&str>,
+) -> anyhow::Result<String> {
+    if enterprise.contains('/') {
+        return Ok(enterprise.to_owned());
     }
-    if let Some(park) = &args.park {
-        return Ok(name::enterprise(park, &args.enterprise));
+    if let Some(park) = park {
+        return Ok(name::enterprise(park, enterprise));
     }
     let request = api::ListParksRequest::default();
     let parks = service
@@ -207,13 +211,12 @@ async fn enterprise(service: &QueryConnection, args: &ExtractArgs) -> anyhow::Re
         .into_inner()
         .parks;
     match parks.as_slice() {
-        [only] => Ok(name::enterprise(name::leaf(&only.name), &args.enterprise)),
+        [only] => Ok(name::enterprise(name::leaf(&only.name), enterprise)),
         [] => bail!("the service knows no park yet"),
         many => {
             let names: Vec<&str> = many.iter().map(|park| name::leaf(&park.name)).collect();
             bail!(
-                "name the park of {} with --park: {}",
-                args.enterprise,
+                "name the park of {enterprise} with --park: {}",
                 names.join(", ")
             )
         }
@@ -221,7 +224,7 @@ async fn enterprise(service: &QueryConnection, args: &ExtractArgs) -> anyhow::Re
 }
 
 /// Returns `FILE.suffix` beside `FILE`.
-fn beside(file: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod dead_letters;
 pub mod explain;
 pub mod extract;
+pub mod form;
 pub mod import;
 pub mod indicators;
 pub mod materials;

@@ -13,6 +13,7 @@ use greenpark_client::{
     checkpoint::CheckpointArgs,
     explain::ExplainArgs,
     extract::ExtractArgs,
+    form::FormArgs,
     import::ImportArgs,
     indicators::IntensityArgs,
     materials::{LedgerArgs, MaterialArgs},
@@ -72,7 +73,9 @@ pub enum Command {
     Certificates(CertificatesArgs),
     /// Write the readings or daily totals of an enterprise to one file, or all that proves its figures to a folder.
     Extract(ExtractArgs),
-    /// Check an extract folder without the service that made it.
+    /// Write a statutory form of an enterprise as a workbook, with what proves it beside it.
+    Form(FormArgs),
+    /// Check an extract folder or a form without the service that made it.
     Verify(VerifyArgs),
     /// Ask the newest signed checkpoint of what was published, and check that nothing was taken back.
     Checkpoint(CheckpointArgs),

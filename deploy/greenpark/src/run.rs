@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Parser;
 use futures::{FutureExt as _, future::LocalBoxFuture};
 use greenpark_client::{
-    access, assessment, checkpoint, dead_letters, explain, extract, import, indicators, materials,
-    quality, scorecard, statement,
+    access, assessment, checkpoint, dead_letters, explain, extract, form, import, indicators,
+    materials, quality, scorecard, statement,
 };
 use greenpark_console::output::{self, line};
 use greenpark_doctor::DoctorArgs;
@@ -133,6 +133,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             assessment::certificates(&args).await
         }
         Command::Extract(args) => quietly(extract::extract(&args)).await,
+        Command::Form(args) => quietly(form::form(&args)).await,
         Command::Verify(args) => quietly(Box::pin(verify::verify(&args))).await,
         Command::Checkpoint(args) => quietly(checkpoint::checkpoint(&args)).await,
         Command::WaterBalance(args) => quietly(materials::water_balance(&args)).await,

@@ -1,4 +1,4 @@
-//! `verify`: checks an extract folder without the service that made it.
+//! `verify`: checks an extract folder or a form without the service that made it.
 
 use std::{fs, path::PathBuf};
 
@@ -9,13 +9,14 @@ use greenpark_console::{
     output::{OutputFormat, line},
     sheet::Sheet,
 };
-use greenpark_query::verify::{Verified, verify_folder};
+use greenpark_query::verify::{Verified, verify_folder, verify_form};
 use serde_json::json;
 
 /// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// The folder that `extract` wrote.
+    /// The folder that `extract` wrote, or the workbook that `form` wrote.
+    #[arg(value_name = "PATH")]
     pub folder: PathBuf,
     /// The keys that the park gave before; without them, those of the folder itself.
     #[arg(long, value_name = "FILE")]
@@ -39,7 +40,11 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     let policy = args.policy.as_deref().map(checkpoint::policy).transpose()?;
     let is_given = policy.is_some();
     let since = args.since.as_deref().map(checkpoint::read).transpose()?;
-    let verified = match verify_folder(&args.folder, policy, since.as_ref()).await {
+    let verified = match args.folder.is_file() {
+        true => verify_form(&args.folder, policy, since.as_ref()).await,
+        false => verify_folder(&args.folder, policy, since.as_ref()).await,
+    };
+    let verified = match verified {
         Ok(verified) => verified,
         Err(wrong) => {
             for reason in &wrong.0 {
@@ -55,7 +60,7 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     sheet_of(&verified).print(args.format)?;
     if !is_given {
         line(
-            "the keys are the folder's own: compare them with those that the park gave you, or name these with --policy",
+            "the keys came with it: compare them with those that the park gave you, or name these with --policy",
         );
     }
     if let Some(file) = &args.keep {
@@ -99,7 +104,10 @@ fn sheet_of(verified: &Verified) -> Sheet {
     );
     row(
         "made again",
-        format!("{}: the same bytes", verified.remade.join(", ")),
+        match verified.remade.as_slice() {
+            [] => "nothing: an extract folder has what a form is made of".to_owned(),
+            remade => format!("{}: the same bytes", remade.join(", ")),
+        },
     );
     row(
         "log",

@@ -3,7 +3,7 @@
 use super::role::Right;
 
 /// The methods of `park.query.v1`, in the order of their names.
-const METHODS: [(&str, Right); 49] = [
+const METHODS: [(&str, Right); 50] = [
     ("Access/ListGrants", Right::Administer),
     ("Access/RecordGrant", Right::Administer),
     ("Access/RevokeGrant", Right::Administer),
@@ -31,6 +31,7 @@ const METHODS: [(&str, Right); 49] = [
     ("Indicators/ListWasteUtilizations", Right::Read),
     ("Indicators/ListWaterIntensities", Right::Read),
     ("Proofs/ExtractFolder", Right::Read),
+    ("Proofs/ExtractForm", Right::Read),
     ("Proofs/GetCheckpoint", Right::Identify),
     ("Quality/GetQuality", Right::Read),
     ("Readings/Extract", Right::Read),
@@ -56,7 +57,13 @@ const METHODS: [(&str, Right); 49] = [
 ];
 
 /// Methods that answer only if the access log can be written: what leaves the service as a whole, and who may do what.
-const GUARDED: [&str; 4] = ["Extract", "ExtractFolder", "RecordGrant", "RevokeGrant"];
+const GUARDED: [&str; 5] = [
+    "Extract",
+    "ExtractFolder",
+    "ExtractForm",
+    "RecordGrant",
+    "RevokeGrant",
+];
 
 /// Methods of Flight that are served, in order; further ones are not there.
 const FLIGHT_METHODS: [&str; 3] = ["DoAction", "DoGet", "GetFlightInfo"];

@@ -34,6 +34,7 @@ asked! {
     StreamReadingsRequest: name, period;
     ExtractRequest: name, period;
     ExtractFolderRequest: name, period;
+    ExtractFormRequest: name, period;
     GetDeadLetterRequest: name;
     ListEnterprisesRequest: parent;
     ListMetersRequest: parent;

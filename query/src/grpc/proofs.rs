@@ -1,5 +1,6 @@
 //! `park.query.v1.Proofs`: checkpoints of the transparency log, and extract folders.
 
+mod form;
 mod held;
 mod small_lake;
 pub mod verify;
@@ -7,7 +8,7 @@ pub mod verify;
 use std::{collections::BTreeSet, sync::Arc};
 
 use greenpark_archive::{reference::ReferenceEntry, transparency::published::entry_line};
-use greenpark_model::day::CivilDay;
+use greenpark_model::day::{CivilDay, Instant};
 use greenpark_proto::query::v1::{self as pb, proofs_server::Proofs};
 use tonic::{Request, Response, Status};
 use tracing::warn;
@@ -26,6 +27,7 @@ use crate::{
             stream::{Ended, Responses, Sender, send},
         },
     },
+    lake::scan::Selection,
     limits::{CHUNK_BYTES, FOLDER_BYTES_MAX},
     proof::{
         folder::{
@@ -56,6 +58,7 @@ pub(crate) fn published_data(settings: &QuerySettings) -> std::io::Result<Vec<(S
 #[tonic::async_trait]
 impl Proofs for ProofsRpc {
     type ExtractFolderStream = Responses<pb::FolderPart>;
+    type ExtractFormStream = Responses<pb::FolderPart>;
 
     async fn get_checkpoint(
         &self,
@@ -74,6 +77,14 @@ impl Proofs for ProofsRpc {
             .0
             .stream("ExtractFolder", request, extract_folder)
             .await?;
+        Ok(response.map(|stream| Box::pin(stream) as Responses<pb::FolderPart>))
+    }
+
+    async fn extract_form(
+        &self,
+        request: Request<pb::ExtractFormRequest>,
+    ) -> Result<Response<Self::ExtractFormStream>, Status> {
+        let response = self.0.stream("ExtractForm", request, form::extract).await?;
         Ok(response.map(|stream| Box::pin(stream) as Responses<pb::FolderPart>))
     }
 }
@@ -120,43 +131,73 @@ async fn extract_folder(
     to: Sender<pb::FolderPart>,
 ) -> Result<(), Ended> {
     let held = Held::parse(&request.held)?;
-    let name = Name::parse("name", &request.name)?;
-    if !matches!(name, Name::Enterprise(..)) {
-        return Err(name.unfit("name", "parks/P/enterprises/E").into());
-    }
-    let period = request.period.as_ref();
-    let mut selection = shared
-        .select(&scope, &name, period, request.as_of.as_ref())
-        .await?;
-    let publisher = shared.published_by()?;
-    // One instant for every file, so that the same question as of it gives the same folder.
-    let as_of = *selection.as_of.get_or_insert(shared.now());
+    let asked = (
+        request.name.as_str(),
+        request.period.as_ref(),
+        request.as_of.as_ref(),
+    );
+    let (selection, as_of) = select(&shared, &scope, asked).await?;
     let job = Job {
         selection,
         content: Content::DailyTotals,
         format: Format::Csv,
         scope,
     };
-    let (manifest, mut files) = make(&shared, &job).await?;
+    let (manifest, files) = make(&shared, &job).await?;
+    let files = publish(&shared, &to, (&manifest, files), request.older_size).await?;
+    send_files(&shared, &to, (files, &held), as_of).await
+}
+
+/// The enterprise and days of an extract, and its instant: one for every file, so that the same question as of it gives
+/// the same files.
+async fn select(
+    shared: &Shared,
+    scope: &Scope,
+    (name, period, as_of): (&str, Option<&pb::Period>, Option<&prost_types::Timestamp>),
+) -> Result<(Selection, Instant), QueryError> {
+    let name = Name::parse("name", name)?;
+    if !matches!(name, Name::Enterprise(..)) {
+        return Err(name.unfit("name", "parks/P/enterprises/E"));
+    }
+    let mut selection = shared.select(scope, &name, period, as_of).await?;
+    shared.published_by()?;
+    let as_of = *selection.as_of.get_or_insert(shared.now());
+    Ok((selection, as_of))
+}
+
+/// Publishes a manifest, and adds it and what proves it to its files.
+async fn publish(
+    shared: &Shared,
+    to: &Sender<pb::FolderPart>,
+    (manifest, mut files): (&Manifest, Files),
+    older: u64,
+) -> Result<Files, Ended> {
+    let publisher = shared.published_by()?;
     let text = manifest.text();
-    let proved = publisher
-        .prove(manifest.leaf(&text), request.older_size)
-        .await;
+    let proved = publisher.prove(manifest.leaf(&text), older).await;
     let proved = proved.map_err(not_published)?;
     to.entry
         .extracted(&FileDigest::of(text.as_bytes()).sha256)
         .await?;
-    let path = proved
-        .consistency
-        .ok_or_else(|| larger(request.older_size))?;
-    if request.older_size > 0 {
-        let head = format!("older {}\n", request.older_size);
+    let path = proved.consistency.ok_or_else(|| larger(older))?;
+    if older > 0 {
+        let head = format!("older {older}\n");
         let lines = path.iter().fold(head, |text, hash| text + hash + "\n");
         files.insert(CONSISTENCY.to_owned(), lines.into());
     }
     files.insert(POLICY.to_owned(), publisher.policy().to_string().into());
     files.insert(PROOF.to_owned(), proved.proof.to_string().into());
     files.insert(MANIFEST.to_owned(), text.into());
+    Ok(files)
+}
+
+/// Sends what the caller does not hold of `files`, as of an instant.
+async fn send_files(
+    shared: &Shared,
+    to: &Sender<pb::FolderPart>,
+    (files, held): (Files, &Held<'_>),
+    as_of: Instant,
+) -> Result<(), Ended> {
     let mut as_of = Some(timestamp(as_of));
     for (path, mut rest) in files {
         let kept = rest.split_to(held.bytes_of(&path, &rest));
@@ -166,15 +207,14 @@ async fn extract_folder(
             kept: kept.len() as u64,
             as_of: as_of.take(),
         };
-        send(&to, begun, 0).await?;
+        send(to, begun, 0).await?;
         while !rest.is_empty() {
             let next = rest.split_to(rest.len().min(CHUNK_BYTES));
-            let part = Some(pb::folder_part::Part::Data(next));
             let next = pb::FolderPart {
-                part,
+                part: Some(pb::folder_part::Part::Data(next)),
                 ..pb::FolderPart::default()
             };
-            send(&to, next, 0).await?;
+            send(to, next, 0).await?;
         }
     }
     Ok(())
@@ -207,11 +247,25 @@ async fn make(shared: &Shared, job: &Job) -> Result<(Manifest, Files), QueryErro
     let io = |error: std::io::Error| QueryError::Broken(format!("a file of the settings: {error}"));
     let (choices, own) = Choices::of(&shared.settings).map_err(io)?;
     files.extend(own);
+    let mut manifest = manifest_of(shared, selection, choices);
+    let derived = derive(&manifest, &files, choices_of(&shared.settings)).await;
+    files.extend(derived.map_err(|error| QueryError::Broken(with_causes(&error)))?);
+    files.insert(README.to_owned(), readme(&manifest).into());
+    let digests = files
+        .iter()
+        .map(|(path, bytes)| (path.clone(), FileDigest::of(bytes)));
+    manifest.files = digests.collect();
+    Ok((manifest, files))
+}
+
+/// The manifest of an extract that names no file yet.
+fn manifest_of(shared: &Shared, selection: &Selection, choices: Choices) -> Manifest {
     let at = selection.as_of.unwrap_or_else(|| shared.now());
     let digest = |text: &str| FileDigest::of(text.as_bytes()).sha256;
     let shipped = shipped::FILES.iter();
-    let mut manifest = Manifest {
+    Manifest {
         format: FORMAT.to_owned(),
+        form: None,
         name: Name::Enterprise(selection.park.clone(), selection.enterprise.clone()).to_string(),
         first: selection.range.first().to_string(),
         last: selection.range.last().to_string(),
@@ -225,15 +279,7 @@ async fn make(shared: &Shared, job: &Job) -> Result<(Manifest, Files), QueryErro
             .collect(),
         rules: digest(&rules_text()),
         files: std::collections::BTreeMap::new(),
-    };
-    let derived = derive(&manifest, &files, choices_of(&shared.settings)).await;
-    files.extend(derived.map_err(|error| QueryError::Broken(with_causes(&error)))?);
-    files.insert(README.to_owned(), readme(&manifest).into());
-    let digests = files
-        .iter()
-        .map(|(path, bytes)| (path.clone(), FileDigest::of(bytes)));
-    manifest.files = digests.collect();
-    Ok((manifest, files))
+    }
 }
 
 /// The settings that figures depend on.

@@ -151,7 +151,8 @@ impl QueryService {
         };
         let data =
             published_data(&self.settings).map_err(|error| ServeError::Publish(error.into()))?;
-        let made = Publisher::new(self.lake.clone(), keys, self.clock.clone(), data);
+        let with = (self.clock.clone(), self.metrics.clone());
+        let made = Publisher::new(self.lake.clone(), keys, data, with);
         made.map(Some)
             .map_err(|error| ServeError::Publish(error.into()))
     }

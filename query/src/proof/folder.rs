@@ -31,6 +31,8 @@ use crate::{
 
 /// The format of this version.
 pub(crate) const FORMAT: &str = "greenpark-extract/1";
+/// The format of the manifest of a form.
+pub(crate) const FORM_FORMAT: &str = "greenpark-form/1";
 /// The manifest.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// The proof that the manifest is published.
@@ -58,6 +60,9 @@ pub(crate) type Files = BTreeMap<String, Bytes>;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     pub(crate) format: String,
+    /// The form that the one file is; `None` for a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) form: Option<String>,
     /// `parks/P/enterprises/E`.
     pub(crate) name: String,
     /// The first day.

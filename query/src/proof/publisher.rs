@@ -35,7 +35,7 @@ use super::{
     guard::Guard,
     keys::{KeyFileError, LogKeys},
 };
-use crate::access::hex::hex;
+use crate::{access::hex::hex, metrics::QueryMetrics};
 
 /// The interval at which the tables are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -97,6 +97,7 @@ pub(crate) struct Publisher {
     /// `None` until the log was opened and checked.
     log: Mutex<Option<TransparencyLog>>,
     access_log: Mutex<AccessTable>,
+    metrics: QueryMetrics,
 }
 
 impl Publisher {
@@ -104,8 +105,8 @@ impl Publisher {
     pub(crate) fn new(
         lake: Lake,
         keys: &Path,
-        clock: Clock,
         data: Vec<(String, String)>,
+        (clock, metrics): (Clock, QueryMetrics),
     ) -> Result<Self, KeyFileError> {
         Ok(Self {
             access_log: Mutex::new(lake.access_log()),
@@ -115,6 +116,7 @@ impl Publisher {
             clock,
             data,
             log: Mutex::default(),
+            metrics,
         })
     }
 
@@ -130,6 +132,7 @@ impl Publisher {
             match self.publish().await {
                 Ok(()) => is_failing = false,
                 Err(error) => {
+                    self.metrics.log_failures.inc();
                     if !std::mem::replace(&mut is_failing, true) {
                         let error = &error as &dyn std::error::Error;
                         warn!(
@@ -218,7 +221,13 @@ impl Publisher {
                 opened
             }
         };
+        self.measure(&opened);
         Ok(log.insert(opened))
+    }
+
+    fn measure(&self, log: &TransparencyLog) {
+        let leaves = i64::try_from(log.size()).unwrap_or(i64::MAX);
+        self.metrics.log_leaves.set(leaves);
     }
 
     async fn catch_up(&self, log: &mut TransparencyLog) -> Result<(), PublishError> {
@@ -249,6 +258,7 @@ impl Publisher {
         let origin = self.keys.policy.origin();
         let sign = |checkpoint: &Checkpoint| checkpoint.sign(&self.keys.signers);
         let places = log.append(leaves, published, origin, sign).await?;
+        self.measure(log);
         if let Some(checkpoint) = log.checkpoint() {
             self.guard.keep(checkpoint)?;
         }

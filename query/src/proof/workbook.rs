@@ -94,7 +94,7 @@ fn cut(text: &str) -> &str {
 }
 
 /// The number that `text` is, if a spreadsheet holds it exactly.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_plain = text
         .bytes()

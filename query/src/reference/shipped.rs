@@ -7,11 +7,13 @@ macro_rules! shipped {
 }
 
 /// Name and text of each.
-pub(crate) const FILES: [(&str, &str); 12] = shipped![
+pub(crate) const FILES: [(&str, &str); 14] = shipped![
     "assessment/assessment-2024.toml",
     "carbon/ghg-2025.toml",
     "factors/gbt-2589-2008.toml",
     "factors/gbt-2589-2020.toml",
+    "forms/205-1.toml",
+    "forms/waste-ledger.toml",
     "plans/chongqing-city-2022-2025.toml",
     "plans/chongqing-parks-14fyp.toml",
     "plans/miit-14fyp.toml",

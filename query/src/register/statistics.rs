@@ -39,6 +39,46 @@ pub enum StatisticSeries {
     Consumption(Quantity),
     /// An energy used as raw material (原料用能), in the canonical unit of its medium.
     RawMaterial(Medium),
+    /// An item of the books of an energy, for form 205-1.
+    Energy(EnergyItem, Medium),
+}
+
+/// What an enterprise's books say of an energy beside its consumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EnergyItem {
+    /// Purchased (购进量), in the canonical unit of the medium.
+    Purchases,
+    /// The amount paid for it (购进金额), in 10³ yuan.
+    PurchaseCost,
+    /// The stock at the end of the period (期末库存量), in the canonical unit.
+    ClosingStock,
+    /// Consumed by vehicles (运输工具消费), in the canonical unit.
+    Transport,
+    /// Consumed outside industrial production (非工业生产消费), in the canonical unit.
+    NonProduction,
+}
+
+impl EnergyItem {
+    /// All items.
+    pub const ALL: [Self; 5] = [
+        Self::Purchases,
+        Self::PurchaseCost,
+        Self::ClosingStock,
+        Self::Transport,
+        Self::NonProduction,
+    ];
+
+    /// The name of its series, before the medium.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Purchases => "purchases",
+            Self::PurchaseCost => "purchase_cost",
+            Self::ClosingStock => "closing_stock",
+            Self::Transport => "transport",
+            Self::NonProduction => "non_production",
+        }
+    }
 }
 
 /// The period of a declaration.
@@ -95,7 +135,8 @@ pub struct Total {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is no series; write value_added, gross_output, product:NAME as in product:crude_steel, \
-     consumption:QUANTITY as in consumption:electricity, or raw_material:ENERGY as in raw_material:natural_gas"
+     consumption:QUANTITY as in consumption:electricity, raw_material:ENERGY as in raw_material:natural_gas, or \
+     purchases, purchase_cost, closing_stock, transport or non_production in the same way"
 )]
 pub struct UnknownSeries(pub String);
 
@@ -107,7 +148,8 @@ impl StatisticSeries {
             Self::ValueAdded | Self::GrossOutput => "10k-yuan",
             Self::Product(_) => "t",
             Self::Consumption(quantity) => quantity.medium.unit().symbol(),
-            Self::RawMaterial(medium) => medium.unit().symbol(),
+            Self::Energy(EnergyItem::PurchaseCost, _) => "1k-yuan",
+            Self::RawMaterial(medium) | Self::Energy(_, medium) => medium.unit().symbol(),
         }
     }
 
@@ -135,6 +177,7 @@ impl fmt::Display for StatisticSeries {
             Self::Product(name) => write!(f, "product:{name}"),
             Self::Consumption(quantity) => write!(f, "consumption:{quantity}"),
             Self::RawMaterial(medium) => write!(f, "raw_material:{}", medium.as_str()),
+            Self::Energy(item, medium) => write!(f, "{}:{}", item.as_str(), medium.as_str()),
         }
     }
 }
@@ -153,11 +196,18 @@ impl FromStr for StatisticSeries {
                 .parse()
                 .map(Self::Consumption)
                 .map_err(|_| unknown()),
-            Some(("raw_material", medium)) => Medium::from_name(medium)
-                .filter(|medium| medium.class() == MediumClass::Energy)
-                .map(Self::RawMaterial)
-                .ok_or_else(unknown),
-            _ => Err(unknown()),
+            Some((name, medium)) => {
+                let medium = Medium::from_name(medium)
+                    .filter(|medium| medium.class() == MediumClass::Energy)
+                    .ok_or_else(unknown)?;
+                let mut items = EnergyItem::ALL.into_iter();
+                match items.find(|item| item.as_str() == name) {
+                    Some(item) => Ok(Self::Energy(item, medium)),
+                    None if name == "raw_material" => Ok(Self::RawMaterial(medium)),
+                    None => Err(unknown()),
+                }
+            }
+            None => Err(unknown()),
         }
     }
 }

@@ -288,6 +288,15 @@ pub(crate) const READS: &[Row] = &[
             .encode_to_vec()
         },
     ),
+    ("Proofs/ExtractForm", Needs::Read, About::Enterprise, |t| {
+        pb::ExtractFormRequest {
+            form: "waste-ledger".to_owned(),
+            name: t.enterprise(),
+            period: period(year(2024)),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    }),
     ("Proofs/GetCheckpoint", Needs::Nothing, About::Own, |_| {
         Vec::new()
     }),

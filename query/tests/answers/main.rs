@@ -18,6 +18,7 @@ mod extracts;
 mod figures;
 mod fixture;
 mod flight;
+mod forms;
 mod kept;
 mod kinds;
 mod latency;

@@ -1,6 +1,6 @@
 //! The components of a standalone process, assembled for measuring on a temporary folder.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use greenpark_archive::{
     book::NewFile,
@@ -69,8 +69,13 @@ impl BenchNode {
         Self { folder, log }
     }
 
+    /// A place in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(crate) async fn lake(&self) -> Lake {
-        let lake = self.folder.path().join("lake");
+        let lake = self.path("lake");
         Lake::open(lake.to_str().expect("UTF-8"), clock::system())
             .await
             .expect("a lake")

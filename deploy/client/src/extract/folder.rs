@@ -40,7 +40,7 @@ pub(super) async fn extract(args: &ExtractArgs, period: api::Period) -> anyhow::
     };
     let service = QueryConnection::open(&args.client).await?;
     let mut request = api::ExtractFolderRequest {
-        name: enterprise(&service, args).await?,
+        name: enterprise(&service, &args.enterprise, args.park.as_deref()).await?,
         period: Some(period),
         as_of: args.as_of.as_deref().map(question::as_of).transpose()?,
         older_size,
@@ -178,7 +178,7 @@ fn place(root: &Path, path: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Checks the files that came against their manifest.
-fn check(manifest: &Value, digests: &BTreeMap<String, String>) -> anyhow::Result<()> {
+pub(crate) fn check(manifest: &Value, digests: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let named = manifest["files"]
         .as_object()
         .context("the manifest names no files; ask again")?;

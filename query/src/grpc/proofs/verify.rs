@@ -21,8 +21,8 @@ use crate::{
     error::with_causes,
     grpc::rules_text,
     proof::folder::{
-        BESIDE, CONSISTENCY, ENTRIES, FORMAT, FileDigest, Files, MANIFEST, Manifest, POLICY, PROOF,
-        READINGS,
+        BESIDE, CONSISTENCY, ENTRIES, FORM_FORMAT, FORMAT, FileDigest, Files, MANIFEST, Manifest,
+        POLICY, PROOF, READINGS,
     },
     reference::shipped,
 };
@@ -48,7 +48,7 @@ pub struct Verified {
     pub files: usize,
     /// Sealed files among them.
     pub sealed: usize,
-    /// Tables and figures that were made again with the same bytes.
+    /// Tables and figures that were made again with the same bytes; none of a form.
     pub remade: Vec<String>,
     /// The signed checkpoint, to be kept for the next time.
     pub checkpoint: String,
@@ -75,8 +75,67 @@ pub async fn verify_folder(
             path.display()
         )])
     })?;
+    verify_files(files, (FORMAT, root), policy, since).await
+}
+
+/// Verifies the form at `file` by what lies beside it, as [`verify_folder`] does. Its numbers cannot be made again from
+/// it: an extract folder of the same period has what they are made of.
+///
+/// # Errors
+/// [`NotVerified`] lists what is wrong.
+pub async fn verify_form(
+    file: &Path,
+    policy: Option<Policy>,
+    since: Option<&Note>,
+) -> Result<Verified, NotVerified> {
+    let mut files = Files::new();
+    for name in [MANIFEST, PROOF, POLICY] {
+        let path = beside(file, name);
+        let bytes = fs::read(&path);
+        let bytes = bytes.map_err(|error| {
+            let path = path.display();
+            NotVerified(vec![format!("'{path}' cannot be read: {error}")])
+        })?;
+        files.insert(name.to_owned(), bytes.into());
+    }
+    // Only who asked for the path from an older checkpoint has it.
+    if let Ok(bytes) = fs::read(beside(file, CONSISTENCY)) {
+        files.insert(CONSISTENCY.to_owned(), bytes.into());
+    }
+    // The manifest names the form by its id.
+    let manifest = files
+        .get(MANIFEST)
+        .map(|bytes| serde_json::from_slice(bytes));
+    let name = match manifest {
+        Some(Ok(Manifest { files, .. })) if files.len() == 1 => files.into_keys().next(),
+        _ => None,
+    };
+    let bytes = fs::read(file).map_err(|error| {
+        NotVerified(vec![format!(
+            "'{}' cannot be read: {error}",
+            file.display()
+        )])
+    })?;
+    files.insert(name.unwrap_or_default(), bytes.into());
+    verify_files(files, (FORM_FORMAT, file), policy, since).await
+}
+
+/// The path of the file that proves `form` and is called `name` in an answer.
+fn beside(form: &Path, name: &str) -> PathBuf {
+    let mut path = form.as_os_str().to_owned();
+    path.push(".");
+    path.push(name);
+    path.into()
+}
+
+async fn verify_files(
+    files: Files,
+    (format, root): (&str, &Path),
+    policy: Option<Policy>,
+    since: Option<&Note>,
+) -> Result<Verified, NotVerified> {
     let mut wrong = Vec::new();
-    let manifest = check_manifest(&files, &mut wrong);
+    let manifest = check_manifest(&files, format, &mut wrong);
     let Some(manifest) = manifest else {
         return Err(NotVerified(wrong));
     };
@@ -103,7 +162,7 @@ pub async fn verify_folder(
     }
     let mut remade = Vec::new();
     // Files that are not those of the manifest make other tables; that is not a second fault.
-    if wrong.is_empty() {
+    if wrong.is_empty() && format == FORMAT {
         remade = note(remake(&manifest, &files, root).await, &mut wrong).unwrap_or_default();
     }
     match (proved, policy) {
@@ -185,13 +244,13 @@ fn read_files(root: &Path) -> Result<Files, (PathBuf, io::Error)> {
     Ok(files)
 }
 
-fn check_manifest(files: &Files, wrong: &mut Vec<String>) -> Option<Manifest> {
+fn check_manifest(files: &Files, ours: &str, wrong: &mut Vec<String>) -> Option<Manifest> {
     let text = note(text_of(files, MANIFEST), wrong)?;
     let manifest: Manifest = note(read(MANIFEST, serde_json::from_str(text)), wrong)?;
-    if manifest.format != FORMAT {
+    if manifest.format != ours {
         let format = &manifest.format;
         wrong.push(format!(
-            "'{MANIFEST}' has the format {format}, and this version reads {FORMAT}"
+            "'{MANIFEST}' has the format {format}, and this version reads {ours}"
         ));
         return None;
     }

@@ -370,6 +370,11 @@ fn declared(
         }
     };
     let amount = checks.amount(&field("amount"), &request.amount);
+    if matches!(series, Some(StatisticSeries::Energy(..)))
+        && amount.is_some_and(|a| a < Amount::ZERO)
+    {
+        checks.wrong(&field("amount"), "must not be below zero");
+    }
     if matches!(series, Some(StatisticSeries::RawMaterial(_)))
         && amount.is_some_and(|a| a <= Amount::ZERO)
     {

@@ -1,11 +1,12 @@
 //! Queries over gRPC: the yearly intensity of a park from the daily totals of 96 meters.
 
-use std::{future::Future, net::Ipv4Addr};
+use std::{future::Future, net::Ipv4Addr, path::PathBuf};
 
 use greenpark_archive::lake::Lake;
 use greenpark_model::{clock::Clock, day::Instant};
 use greenpark_proto::query::v1::{
-    Figure, GetIndicatorRequest, Period, indicators_client::IndicatorsClient, period,
+    Figure, GetCheckpointRequest, GetIndicatorRequest, Period, indicators_client::IndicatorsClient,
+    period, proofs_client::ProofsClient,
 };
 use greenpark_query::{QueryService, QuerySettings};
 use tokio::{net::TcpListener, runtime::Runtime};
@@ -31,7 +32,8 @@ pub(crate) fn intensity(runtime: &Runtime) {
         let processor = node.process(&lake).await;
         sealed(&lake, readings).await;
         processor.stop().await;
-        let mut client = serve(lake.clone(), QuerySettings::default()).await;
+        let channel = serve(lake.clone(), QuerySettings::default()).await;
+        let mut client = IndicatorsClient::new(channel);
         let measure = Measure::begin("question, cold (a year's intensity)");
         let first = query_year(&mut client).await;
         measure.end(1);
@@ -45,7 +47,7 @@ pub(crate) fn intensity(runtime: &Runtime) {
             access_log: false,
             ..QuerySettings::default()
         };
-        let mut unlogged = serve(lake, unlogged).await;
+        let mut unlogged = IndicatorsClient::new(serve(lake, unlogged).await);
         query_year(&mut unlogged).await;
         // In turn, so that a machine that becomes slower slows both.
         for _round in 0..3 {
@@ -71,8 +73,23 @@ pub(crate) fn intensity(runtime: &Runtime) {
     });
 }
 
+/// Publishes everything in `lake` in a transparency log, and returns its leaves.
+pub(super) async fn publish(lake: Lake, keys: PathBuf) -> u64 {
+    let settings = QuerySettings {
+        proof_key: Some(keys),
+        access_log: false,
+        ..QuerySettings::default()
+    };
+    let mut client = ProofsClient::new(serve(lake, settings).await);
+    let request = GetCheckpointRequest::default();
+    let checkpoint = client.get_checkpoint(request).await.expect("a checkpoint");
+    let note = checkpoint.into_inner().note;
+    let size = note.lines().nth(1).and_then(|size| size.parse().ok());
+    size.expect("the second line is the size")
+}
+
 /// Starts the query service and connects to it; it ends with the runtime.
-async fn serve(lake: Lake, settings: QuerySettings) -> IndicatorsClient<Channel> {
+async fn serve(lake: Lake, settings: QuerySettings) -> Channel {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .expect("a free port");
@@ -80,9 +97,9 @@ async fn serve(lake: Lake, settings: QuerySettings) -> IndicatorsClient<Channel>
     let clock = Clock::new(|| Instant::from_millis(NOW_MS));
     let service = QueryService::new(lake, settings, clock);
     tokio::spawn(service.serve(listener, std::future::pending()));
-    IndicatorsClient::connect(format!("http://{address}"))
-        .await
-        .expect("connected")
+    let endpoint = Channel::from_shared(format!("http://{address}"));
+    let endpoint = endpoint.expect("an address");
+    endpoint.connect().await.expect("connected")
 }
 
 fn query_year(client: &mut IndicatorsClient<Channel>) -> impl Future<Output = Figure> {

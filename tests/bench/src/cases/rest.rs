@@ -19,6 +19,7 @@ use greenpark_model::{
 use greenpark_proto::reading_batch;
 use tokio::runtime::Runtime;
 
+use super::query;
 use crate::{
     fixture::{BenchNode, block_on, park, sealed},
     measure::Measure,
@@ -137,20 +138,30 @@ pub(crate) fn seal(runtime: &Runtime) {
     measure.end(readings);
 }
 
-/// Measures the processor on two weeks of registers of 96 meters, one a minute, from log records to sealed files.
+/// Measures the processor on registers of 96 meters from log records to sealed files, and then the transparency log of
+/// these files: on two weeks of minutes, and on 300 days of hours, which have a file for every 192 readings.
 pub(crate) fn log_to_sealed(runtime: &Runtime) {
-    const DAYS: i64 = 14;
-    let node = BenchNode::new();
-    let readings = block_on(runtime, fill(&node, DAYS, 1));
-    let measure = Measure::begin("log to sealed files");
-    block_on(runtime, async {
-        let lake = node.lake().await;
-        let task = node.process(&lake).await;
-        let book = sealed(&lake, readings).await;
-        assert_eq!(book.files.len() as i64, 12 * DAYS);
-        task.stop().await;
-    });
-    measure.end(readings);
+    for (name, days, step) in [
+        ("log to sealed files", 14, 1),
+        ("log to sealed files, hourly", 300, 60),
+    ] {
+        let node = BenchNode::new();
+        let readings = block_on(runtime, fill(&node, days, step));
+        let measure = Measure::begin(name);
+        let lake = block_on(runtime, async {
+            let lake = node.lake().await;
+            let task = node.process(&lake).await;
+            let book = sealed(&lake, readings).await;
+            assert_eq!(book.files.len() as i64, 12 * days);
+            task.stop().await;
+            lake
+        });
+        measure.end(readings);
+        let measure = Measure::begin("their transparency log");
+        let leaves = block_on(runtime, query::publish(lake, node.path("proof.key")));
+        measure.end(readings);
+        assert!(leaves as i64 >= 12 * days, "{leaves}");
+    }
 }
 
 /// Number of meters in [`fill`]: eight for each of twelve enterprises.
