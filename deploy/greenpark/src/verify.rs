@@ -16,15 +16,14 @@ use serde_json::json;
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
     /// The folder that `extract` wrote, or the workbook that `form` wrote.
-    #[arg(value_name = "PATH")]
-    pub folder: PathBuf,
-    /// The keys that the park gave before; without them, those of the folder itself.
+    pub path: PathBuf,
+    /// The keys that the park gave before; without them, those that came with it.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// A checkpoint that was kept before, or a proof that ends with one: the log must still begin with it.
     #[arg(long, value_name = "FILE")]
     pub since: Option<PathBuf>,
-    /// Write the folder's checkpoint to this file, to be kept for the next time.
+    /// Write its checkpoint to this file, to be kept for the next time.
     #[arg(long, value_name = "FILE")]
     pub keep: Option<PathBuf>,
     /// Form of the answer.
@@ -32,17 +31,17 @@ pub struct VerifyArgs {
     pub format: OutputFormat,
 }
 
-/// Verifies a folder, and prints what it was found to hold or everything that is wrong.
+/// Verifies a folder or a form, and prints what it was found to hold or everything that is wrong.
 ///
 /// # Errors
-/// The folder is not believed, or a file of the arguments cannot be read.
+/// It is not believed, or a file of the arguments cannot be read.
 pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     let policy = args.policy.as_deref().map(checkpoint::policy).transpose()?;
     let is_given = policy.is_some();
     let since = args.since.as_deref().map(checkpoint::read).transpose()?;
-    let verified = match args.folder.is_file() {
-        true => verify_form(&args.folder, policy, since.as_ref()).await,
-        false => verify_folder(&args.folder, policy, since.as_ref()).await,
+    let verified = match args.path.is_file() {
+        true => verify_form(&args.path, policy, since.as_ref()).await,
+        false => verify_folder(&args.path, policy, since.as_ref()).await,
     };
     let verified = match verified {
         Ok(verified) => verified,
@@ -52,7 +51,7 @@ pub async fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
             }
             bail!(
                 "{} is not verified: {} thing(s) are wrong",
-                args.folder.display(),
+                args.path.display(),
                 wrong.0.len()
             );
         }

@@ -97,7 +97,7 @@ fn for_each_stretch<'a>(
 ) {
     for (park, enterprise) in &population.members {
         let days = population.days_of(park, enterprise, range);
-        for (series, parts) in park.series(enterprise) {
+        for (series, parts) in park.series(enterprise, range) {
             if series.kind == Kind::Gauge || !wanted(series.quantity) {
                 continue;
             }
@@ -204,7 +204,7 @@ pub(crate) fn water(population: &Population<'_>, range: DayRange) -> Water {
 fn unread(population: &Population<'_>, range: DayRange) -> BTreeSet<String> {
     let mut unread = BTreeSet::new();
     for (park, enterprise) in &population.members {
-        let known = park.series(enterprise);
+        let known = park.series(enterprise, range);
         let meters = park.registry.meters.of(enterprise);
         for (key, meter) in
             meters.filter(|(key, _)| key.quantity.medium.class() == MediumClass::Water)

@@ -191,7 +191,7 @@ impl Question<'_> {
 fn measure(question: &Question<'_>, park: &ParkDays, enterprise: &EnterpriseId) -> Measured {
     let mut measured = Measured::default();
     let today = question.now.day();
-    let known = park.series(enterprise);
+    let known = park.series(enterprise, question.range);
     let sides = match question.is_energy() {
         true => Sides::of(park, enterprise, &known, question.range),
         false => Sides::default(),

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use greenpark_archive::rows::SeriesKey;
 use greenpark_model::{
     day::{DayRange, Instant},
     id::{EnterpriseId, ParkId},
@@ -143,13 +144,25 @@ impl ParkDays {
         self.scope.permits(&self.park, enterprise)
     }
 
-    /// The series of an enterprise, each with its days book by book; empty if the scope does not permit the
-    /// enterprise. A series with a correction by hand is included even without readings.
-    pub(crate) fn series(&self, enterprise: &EnterpriseId) -> BTreeMap<&Series, Vec<&SeriesDays>> {
+    /// The series of an enterprise that a question about `range` sees, each with its days book by book; empty if the
+    /// scope does not permit the enterprise. A series with a correction by hand is included even without readings.
+    ///
+    /// Of the years beside those of `range` only counters are seen that a reading in these years or an entry continues.
+    /// Which other books are there is due to other enterprises, and must change nothing.
+    pub(crate) fn series(
+        &self,
+        enterprise: &EnterpriseId,
+        range: DayRange,
+    ) -> BTreeMap<&Series, Vec<&SeriesDays>> {
         let mut series: BTreeMap<&Series, Vec<&SeriesDays>> = BTreeMap::new();
         if self.permits(enterprise) {
-            for days in self.books.iter().flat_map(|book| book.of(enterprise)) {
-                series.entry(&days.key.series).or_default().push(days);
+            for book in &self.books {
+                let is_within = is_within(book, range);
+                for days in book.of(enterprise) {
+                    if is_within || self.continues(enterprise, days, range) {
+                        series.entry(&days.key.series).or_default().push(days);
+                    }
+                }
             }
             for of in self.registry.corrected(enterprise) {
                 let is_heard = || {
@@ -163,9 +176,34 @@ impl ParkDays {
         }
         series
     }
+
+    /// Returns true if readings of a counter in other years continue those of the years of `range`, or of a register
+    /// that an entry names.
+    fn continues(&self, enterprise: &EnterpriseId, days: &SeriesDays, range: DayRange) -> bool {
+        let is_read = || {
+            let mut books = self.books.iter().filter(|book| is_within(book, range));
+            books.any(|book| has(book, &days.key))
+        };
+        let is_registered = || {
+            let series = &days.key.series;
+            series.kind == Kind::Register && self.registry.meters.get(enterprise, series).is_some()
+        };
+        is_counter(days) && (is_registered() || is_read())
+    }
 }
 
-/// Loads the books of `years` that `range` touches, and the nearest one on either side if a counter needs it.
+/// Returns true if the book is of a year of `range`.
+pub(crate) fn is_within(book: &BookDays, range: DayRange) -> bool {
+    (range.first().year()..=range.last().year()).contains(&book.snapshot.year)
+}
+
+fn has(book: &BookDays, key: &SeriesKey) -> bool {
+    let found = book.series.binary_search_by(|series| series.key.cmp(key));
+    found.is_ok()
+}
+
+/// Loads the books of `years` that `range` touches, and the year before and after if a counter needs it. Longer silences
+/// are bridged for registered registers alone ([`UnreadRegisters`]).
 async fn touched(
     books: &Arc<Books>,
     (park, registry, as_of): (&ParkId, &Arc<registry::Park>, Option<Instant>),
@@ -178,33 +216,25 @@ async fn touched(
         range.last().plus(DECIDED_BY_DAYS),
     );
     // A counter's readings before and after the range decide what counts in it.
-    let before = years.iter().rev().find(|year| **year < first).copied();
-    let after = years.iter().find(|year| **year > last).copied();
+    let before = Some(first - 1).filter(|year| years.contains(year));
+    let after = Some(last + 1).filter(|year| years.contains(year));
     let within = years.iter().copied();
     let within = within.filter(|year| (first..=last).contains(year));
     let ahead = before.filter(|_| early.year() < first).into_iter();
     let behind = after.filter(|_| late.year() > last).into_iter();
     let wanted = ahead.chain(within).chain(behind).collect();
     let mut loaded = books.of_years(park, wanted, registry, as_of).await?;
+    let of_range = || loaded.iter().filter(|book| is_within(book, range));
     let begins = |series: &SeriesDays| series.span().is_some_and(|(day, _)| day < early);
     let ends = |series: &SeriesDays| series.span().is_some_and(|(_, day)| day > late);
-    match before {
-        Some(year) if !lacks(&loaded, first, begins) => {
-            loaded.retain(|book| book.snapshot.year != year);
-        }
-        Some(year) if early.year() == first => {
-            loaded.splice(0..0, books.days(park, year, registry, as_of).await?);
-        }
-        _ => {}
+    // In the days before and after the range a counter may have readings that decide it.
+    let lacks_before = before.is_some() && (early.year() < first || lacks(of_range(), begins));
+    let lacks_after = after.is_some() && (late.year() > last || lacks(of_range().rev(), ends));
+    if let Some(year) = before.filter(|_| lacks_before && early.year() == first) {
+        loaded.splice(0..0, books.days(park, year, registry, as_of).await?);
     }
-    match after {
-        Some(year) if !lacks(&loaded, last, ends) => {
-            loaded.retain(|book| book.snapshot.year != year);
-        }
-        Some(year) if late.year() == last => {
-            loaded.extend(books.days(park, year, registry, as_of).await?);
-        }
-        _ => {}
+    if let Some(year) = after.filter(|_| lacks_after && late.year() == last) {
+        loaded.extend(books.days(park, year, registry, as_of).await?);
     }
     Ok(loaded)
 }
@@ -213,12 +243,29 @@ fn is_counter(series: &SeriesDays) -> bool {
     matches!(series.key.series.kind, Kind::Register | Kind::DailyCounter)
 }
 
-/// Returns true if the book of `year` is missing, or if a counter in it has no day that `reaches` beyond the range.
-fn lacks(books: &[Arc<BookDays>], year: i16, reaches: impl Fn(&SeriesDays) -> bool) -> bool {
-    let book = books.iter().find(|book| book.snapshot.year == year);
-    book.is_none_or(|book| {
-        book.series
-            .iter()
-            .any(|series| is_counter(series) && !reaches(series))
-    })
+/// Returns true if a counter has no day that `reaches` beyond the range in the first of `books` that has it.
+fn lacks<'a>(
+    books: impl Iterator<Item = &'a Arc<BookDays>>,
+    reaches: impl Fn(&SeriesDays) -> bool,
+) -> bool {
+    let mut known: Vec<&SeriesKey> = Vec::new();
+    for book in books {
+        let mut new = Vec::new();
+        let mut older = known.iter().peekable();
+        for series in &book.series {
+            while older.next_if(|key| ***key < series.key).is_some() {}
+            if older.peek().is_some_and(|key| ***key == series.key) {
+                continue;
+            }
+            if is_counter(series) && !reaches(series) {
+                return true;
+            }
+            new.push(&series.key);
+        }
+        if !new.is_empty() {
+            known.extend(new);
+            known.sort_unstable();
+        }
+    }
+    false
 }

@@ -204,7 +204,7 @@ fn existed_in(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> bo
             .any(|days| days.overlaps(range))
     };
     let read = || {
-        let series = park.series(enterprise);
+        let series = park.series(enterprise, range);
         let mut parts = series.values().flatten();
         parts.any(|part| part.days.count_of(range) > 0)
     };

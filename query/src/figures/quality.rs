@@ -159,7 +159,7 @@ pub(crate) struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn series(&self) -> impl Iterator<Item = (&'a Series, Vec<&'a SeriesDays>)> {
-        let all = self.park.series(self.enterprise).into_iter();
+        let all = self.park.series(self.enterprise, self.range).into_iter();
         all.filter(|(series, _)| series.kind != Kind::Gauge)
     }
 
@@ -209,7 +209,7 @@ impl<'a> Subject<'a> {
 
     /// Counts the expected readings of meters with an interval, day by day, and the verified meters.
     fn count_expected(&self, tally: &mut Tally, due: &mut BTreeSet<CivilDay>) {
-        let known = self.park.series(self.enterprise);
+        let known = self.park.series(self.enterprise, self.range);
         for (key, meter) in self.park.registry.meters.of(self.enterprise) {
             let last = meter.on(self.range.last()).map(|entry| &entry.body);
             if let Some(body) = last.filter(|body| body.counted) {
@@ -270,7 +270,7 @@ impl<'a> Subject<'a> {
 
     /// Each meter with sub-meters: its amount, and the sum of theirs.
     pub(crate) fn families(&self) -> Vec<(Series, Sum, Sum)> {
-        let known = self.park.series(self.enterprise);
+        let known = self.park.series(self.enterprise, self.range);
         let mut children: BTreeMap<&Series, Sum> = BTreeMap::new();
         for (series, parts) in &known {
             let named = self.meter(series).and_then(|meter| meter.latest());

@@ -266,8 +266,10 @@ impl Shared {
         let registry = self.registry_as_of(request.as_of.as_ref()).await?;
         self.known_park(&scope, &registry, &park).await?;
         let registered = registry.park(&park);
+        let is_seen = |id: &EnterpriseId| scope.permits(&park, id);
+        let of_park = (&park, &*registered);
         let newest =
-            latest_readings::newest_books(&self.books, &park, &registered, registry.as_of).await?;
+            latest_readings::newest_books(&self.books, of_park, registry.as_of, is_seen).await?;
         let wanted = |id: &EnterpriseId| of.as_ref().is_none_or(|of| of == id);
         let mut meters = registered_meters(&registered, &park, self.moment(&registry).day());
         for series in newest.iter().flat_map(|book| &book.series) {

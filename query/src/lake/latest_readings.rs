@@ -1,4 +1,4 @@
-//! Finds the latest reading of meters in the two newest books of a park.
+//! Finds the latest reading of meters in the two newest books of a park in which the caller sees an enterprise.
 //!
 //! A meter that has been silent for longer has no reading that is news.
 
@@ -25,23 +25,21 @@ pub(crate) type MeterPlace = (EnterpriseId, MeterId, Quantity);
 /// Number of books to search.
 const BOOKS_MAX: usize = 2;
 
-/// The newest books of a park, newest first.
+/// The newest books of a park that hold an enterprise which the caller sees, newest first. Those of others must change
+/// nothing.
 pub(crate) async fn newest_books(
     books: &Books,
-    park: &ParkId,
-    registry: &registry::Park,
+    (park, registry): (&ParkId, &registry::Park),
     as_of: Option<Instant>,
+    is_seen: impl Fn(&EnterpriseId) -> bool,
 ) -> Result<Vec<Arc<BookDays>>, QueryError> {
-    let mut newest = Vec::new();
-    for year in books
-        .lake
-        .years(park)
-        .await?
-        .into_iter()
-        .rev()
-        .take(BOOKS_MAX)
-    {
-        newest.extend(books.days(park, year, registry, as_of).await?);
+    let mut newest: Vec<Arc<BookDays>> = Vec::new();
+    for year in books.lake.years(park).await?.into_iter().rev() {
+        if newest.len() == BOOKS_MAX {
+            break;
+        }
+        let book = books.days(park, year, registry, as_of).await?;
+        newest.extend(book.filter(|book| book.enterprises().any(&is_seen)));
     }
     Ok(newest)
 }

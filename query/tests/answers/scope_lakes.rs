@@ -5,7 +5,7 @@
 //! declarations; every request of the matrix is sent to both services.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicI64},
 };
 
@@ -39,6 +39,16 @@ const SCOPES: [&[&str]; 6] = [
     &["parks/q"],
 ];
 
+/// Where a meter may have a stretch of readings: in years that others have books of, and in years of its own.
+const STRETCHES: [&str; 6] = [
+    "2020-07-01",
+    "2022-03-01",
+    "2023-04-29",
+    "2023-12-29",
+    "2024-04-29",
+    "2025-01-02",
+];
+
 /// Numbers that follow from a seed.
 struct Draws(u64);
 
@@ -65,14 +75,8 @@ struct Holding {
 }
 
 impl Holding {
-    /// A holding with readings of a few days from `first` on.
-    fn draw(
-        (park, enterprise): (&'static str, &'static str),
-        first: CivilDay,
-        draws: &mut Draws,
-    ) -> Self {
-        let first = first.plus(i32::try_from(draws.below(4)).expect("small"));
-        let many = draws.below(4);
+    /// A holding with readings of a few days here and there.
+    fn draw((park, enterprise): (&'static str, &'static str), draws: &mut Draws) -> Self {
         let series = [
             series("m", "electricity", Kind::Interval),
             series("m", "electricity", Kind::Register),
@@ -80,13 +84,25 @@ impl Holding {
             series("g", "fly_ash.generated", Kind::Event),
         ];
         let series = &series[usize::try_from(draws.below(4)).expect("small")];
-        let values: Vec<String> = (0..many)
-            .map(|n| (10 * (n + 1) + draws.below(9)).to_string())
-            .collect();
+        let mut days = Vec::new();
+        let mut value = 0;
+        for first in STRETCHES {
+            if draws.below(3) > 0 {
+                continue;
+            }
+            let first = day(first).plus(i32::try_from(draws.below(4)).expect("small"));
+            let values: Vec<String> = (0..=draws.below(4))
+                .map(|_| {
+                    value += 10 + draws.below(9);
+                    value.to_string()
+                })
+                .collect();
+            days.extend(daily(enterprise, series, first, &values));
+        }
         Self {
             park,
             enterprise,
-            days: daily(enterprise, series, first, &values),
+            days,
             is_registered: draws.below(2) == 0,
             has_meter: draws.below(3) == 0,
             value_added: Some(draws.below(900) + 1).filter(|_| draws.below(3) > 0),
@@ -118,7 +134,7 @@ impl Holding {
                     kind: "register".to_owned(),
                     multiplier: "2".to_owned(),
                     counted: true,
-                    valid_from: "2023-01-01".to_owned(),
+                    valid_from: "2020-01-01".to_owned(),
                     ..pb::Meter::default()
                 })
                 .await;
@@ -143,7 +159,7 @@ async fn served(holdings: &[&Holding], scope: &[&str]) -> World {
         holding.record(&mut filling).await;
     }
     for park in ["p", "q"] {
-        for year in [2023, 2024] {
+        for year in 2020..=2025 {
             let of_park = holdings.iter().filter(|holding| holding.park == park);
             let days = of_park.flat_map(|holding| holding.days.clone());
             let days: Vec<_> = days.filter(|(day, _)| day.year() == year).collect();
@@ -210,11 +226,11 @@ fn difference(whole: &Answer, only: &Answer) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scope_answers_as_a_lake_that_holds_nothing_else() {
     let mut answered = 0;
+    // The first difference of each method.
+    let mut differing: BTreeMap<String, String> = BTreeMap::new();
     for seed in 0..LAKES {
         let mut draws = Draws(seed);
-        // All of one year: which books are near decides what is expected of a year without readings.
-        let first = day(["2023-04-29", "2024-04-29"][usize::from(draws.below(3) > 0)]);
-        let holdings = PLACES.map(|place| Holding::draw(place, first, &mut draws));
+        let holdings = PLACES.map(|place| Holding::draw(place, &mut draws));
         let scope = SCOPES[usize::try_from(draws.below(6)).expect("small")];
         let whole: Vec<&Holding> = holdings.iter().collect();
         let only: Vec<&Holding> = holdings.iter().filter(|h| h.is_in(scope)).collect();
@@ -222,14 +238,17 @@ async fn a_scope_answers_as_a_lake_that_holds_nothing_else() {
         let (of_whole, of_only) = tokio::join!(answers(&whole), answers(&only));
         for (whole, only) in of_whole.iter().zip(&of_only) {
             answered += usize::from(only.1.is_ok());
-            assert!(
-                whole == only,
-                "lake {seed}, scope {scope:?}: {}\n{}",
-                whole.0,
-                difference(&whole.1, &only.1)
-            );
+            if whole != only {
+                let method = whole.0.split(' ').next().unwrap_or_default().to_owned();
+                differing.entry(method).or_insert_with(|| {
+                    let difference = difference(&whole.1, &only.1);
+                    format!("lake {seed}, scope {scope:?}: {}\n{difference}", whole.0)
+                });
+            }
         }
         tokio::join!(whole.stop(), only.stop());
     }
+    let differing: Vec<String> = differing.into_values().collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
     assert!(answered > 5_000, "{answered} answers that are no refusals");
 }

@@ -137,14 +137,15 @@ impl OpenFile {
         let mut options = fs::OpenOptions::new();
         let opened = options.read(true).write(true).create(true).truncate(false);
         let mut file = opened.open(&place).await.with_context(failed)?;
-        file.set_len(kept).await.with_context(failed)?;
-        let mut before = Vec::new();
-        file.read_to_end(&mut before).await.with_context(failed)?;
+        let held = file.metadata().await.with_context(failed)?.len();
         ensure!(
-            before.len() as u64 == kept,
+            held >= kept,
             "{} has changed meanwhile; remove it and ask again",
             place.display()
         );
+        file.set_len(kept).await.with_context(failed)?;
+        let mut before = Vec::new();
+        file.read_to_end(&mut before).await.with_context(failed)?;
         Ok(Self {
             path,
             file: BufWriter::new(file),

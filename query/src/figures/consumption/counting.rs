@@ -17,7 +17,7 @@ use greenpark_model::{
 use crate::{
     figures::{
         consumption::corrected::{Corrected, consume_corrected},
-        park_days::ParkDays,
+        park_days::{ParkDays, is_within},
     },
     lake::books::SeriesDays,
     register::registry::{joined, kind_on},
@@ -56,7 +56,7 @@ impl ParkDays {
         }
         let (mut days, mut conflict) = (Vec::new(), false);
         for part in by_year(range) {
-            let kinds = self.kinds(enterprise, series, part.first().year());
+            let kinds = self.kinds(enterprise, series, (range, part.first().year()));
             conflict |= kinds.iter().filter(|(_, days)| *days > 0).count() > 1;
             if kinds.first().is_none_or(|(kind, _)| *kind == series.kind) {
                 days.push(part);
@@ -68,12 +68,18 @@ impl ParkDays {
         }
     }
 
-    /// The kinds of readings of the meter of `series` in the loaded books, with the number of days of `year`; the
+    /// The kinds of readings of the meter of `series` in the books of `range`, with the number of days of `year`; the
     /// kind that counts comes first. For a meter of one kind the days are not counted.
-    fn kinds(&self, enterprise: &EnterpriseId, series: &Series, year: i16) -> Vec<(Kind, usize)> {
+    fn kinds(
+        &self,
+        enterprise: &EnterpriseId,
+        series: &Series,
+        (range, year): (DayRange, i16),
+    ) -> Vec<(Kind, usize)> {
         let of_meter: Vec<(&SeriesDays, bool)> = self
             .books()
             .iter()
+            .filter(|book| is_within(book, range))
             .flat_map(|book| {
                 let all = of_meter(book.of(enterprise), series);
                 all.map(|of| (of, book.snapshot.year == year))

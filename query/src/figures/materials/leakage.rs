@@ -46,7 +46,7 @@ pub(crate) fn families(population: &Population<'_>, range: DayRange) -> Option<F
 }
 
 fn of_enterprise(park: &ParkDays, enterprise: &EnterpriseId, range: DayRange) -> Option<Families> {
-    let known = park.series(enterprise);
+    let known = park.series(enterprise, range);
     let consumed = |series: &Series, days: DayRange| {
         let parts = known.get(series).map_or(&[][..], Vec::as_slice);
         let meters = &park.registry.meters;

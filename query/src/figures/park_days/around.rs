@@ -36,10 +36,13 @@ impl UnreadRegisters<'_> {
     /// Adds to `loaded` the books with a register's last reading before them or its next reading after them, and
     /// keeps the order of years.
     pub(super) async fn load(&self, loaded: &mut Vec<Arc<BookDays>>) -> Result<(), QueryError> {
-        let (Some(first), Some(last)) = (loaded.first(), loaded.last()) else {
-            return Ok(());
-        };
-        let (first, last) = (first.snapshot.year, last.snapshot.year);
+        let of_range = (self.range.first().year(), self.range.last().year());
+        let first = loaded
+            .first()
+            .map_or(of_range.0, |book| book.snapshot.year.min(of_range.0));
+        let last = loaded
+            .last()
+            .map_or(of_range.1, |book| book.snapshot.year.max(of_range.1));
         let earlier: Vec<i16> = self.years.iter().filter(|y| **y < first).copied().collect();
         let later: Vec<i16> = self.years.iter().filter(|y| **y > last).copied().collect();
         if earlier.is_empty() && later.is_empty() {

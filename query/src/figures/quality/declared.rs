@@ -74,7 +74,7 @@ impl Subject<'_> {
             .flat_map(|of| differing(declared, &of.series, (self.range, of.price_base), most))
             .map(|(days, sentence)| finding("declared-twice", days, sentence))
             .collect();
-        let known = self.park.series(self.enterprise);
+        let known = self.park.series(self.enterprise, self.range);
         let sides = Sides::of(self.park, self.enterprise, &known, self.range);
         found.extend(sides.undeclared.keys().map(|medium| {
             let medium = medium.as_str();

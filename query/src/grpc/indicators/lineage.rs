@@ -59,7 +59,7 @@ pub(crate) fn meters(
     enterprise: &EnterpriseId,
 ) -> Vec<pb::MeterPart> {
     let mut meters = Vec::new();
-    for (series, parts) in park.series(enterprise) {
+    for (series, parts) in park.series(enterprise, question.range) {
         if series.kind == Kind::Gauge || !question.concerns(series.quantity) {
             continue;
         }

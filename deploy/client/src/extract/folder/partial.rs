@@ -16,6 +16,9 @@ use tokio::fs;
 
 use crate::extract::{beside, hex};
 
+/// The files that a request may name; the service sends further ones again.
+const HELD_FILES_MAX: usize = 10_000;
+
 /// A partial folder and its question.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -51,14 +54,15 @@ impl Partial {
     ) -> anyhow::Result<()> {
         let note = fs::read_to_string(&self.note).await.unwrap_or_default();
         let note: Option<Note> = serde_json::from_str(&note).ok();
-        let Some(note) = note.filter(|note| note.question == self.question) else {
+        let is_same = |note: &Note| note.question == self.question && self.root.exists();
+        let Some(note) = note.filter(is_same) else {
             return self.remove().await;
         };
         request.as_of = Some(prost_types::Timestamp {
             seconds: note.seconds,
             nanos: note.nanos,
         });
-        for path in self.files()? {
+        for path in self.files()?.into_iter().take(HELD_FILES_MAX) {
             let place = self.root.join(&path);
             let read = fs::read(&place).await;
             let bytes = read.with_context(|| format!("read {}", place.display()))?;

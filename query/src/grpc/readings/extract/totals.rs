@@ -67,7 +67,7 @@ pub(crate) async fn make(shared: &Shared, job: &Job) -> Result<Made, QueryError>
     .await?;
     let mut rows = Vec::new();
     let mut stands_on: BTreeSet<CivilDay> = selection.range.iter().collect();
-    for (series, parts) in days.series(&selection.enterprise) {
+    for (series, parts) in days.series(&selection.enterprise, selection.range) {
         if series.kind == Kind::Gauge {
             continue;
         }

@@ -62,6 +62,6 @@ fn a_ledger_that_does_not_close_or_is_not_whole_says_so() {
     let sides = Outcome::Fails(Decimal::ONE_HUNDRED, Decimal::from(70));
     assert_eq!(fails.checks[0].outcome, sides);
     let part = filled(&ALL[..2], &january);
-    let reason = "there is no meter of fly_ash.stored".to_owned();
+    let reason = "there is no meter of fly_ash.disposed".to_owned();
     assert_eq!(part.checks[0].outcome, Outcome::Open(reason));
 }
